@@ -1,0 +1,44 @@
+"""The command line `gdtriton`: one module a command, each with `configure(parser)` and `run(args) -> int`.
+
+Exit status: 0 holds, 1 refuted or a check failed, 2 could not be run (bad input, any unexpected exception),
+3 unknown. Command modules import torch and sympy inside `run`, so `gdtriton --version` stays light.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+
+from .. import __version__
+
+COMMANDS = {
+    "info": "say which implementation runs here, and why",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command in `COMMANDS`."""
+    parser = argparse.ArgumentParser(
+        prog="gdtriton", description="Provably scale-covariant Gaussian derivative networks."
+    )
+    parser.add_argument("--version", action="version", version=f"gdtriton {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        module = import_module(f".{name.replace('-', '_')}", __name__)
+        command = commands.add_parser(name, help=summary, description=summary)
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status; an unexpected exception is status 2, never a traceback."""
+    args = build_parser().parse_args(arguments)
+    try:
+        status: int = args.run(args)
+    except KeyboardInterrupt:
+        print("gdtriton: interrupted", file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(f"gdtriton {args.command}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return status

@@ -1,0 +1,1 @@
+"""The networks of four papers, their data sets and training."""

@@ -1,0 +1,1 @@
+"""Machine proofs of the theory, and proofs or refutations about real networks."""
