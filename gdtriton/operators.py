@@ -107,14 +107,10 @@ def spectral_basis(size: int, border: str, margin: int = 0) -> SpectralBasis:
     cosine, sine = norm * torch.cos(phase), norm * torch.sin(phase)
     is_cosine = ((torch.arange(size) % 2 == 1) | (index == 0))[:, None]
     # d cos = lambda_1 sin and d sin = -lambda_1 cos, with lambda_1 = -sin w.
-    return SpectralBasis(
-        frequency, torch.where(is_cosine, cosine, sine), torch.where(is_cosine, sine, -cosine)
-    )
+    return SpectralBasis(frequency, torch.where(is_cosine, cosine, sine), torch.where(is_cosine, sine, -cosine))
 
 
-def spectral_multiplier(
-    frequency: Tensor, sigma: Tensor, order: int, *, sigma_derivative: bool = False
-) -> Tensor:
+def spectral_multiplier(frequency: Tensor, sigma: Tensor, order: int, *, sigma_derivative: bool = False) -> Tensor:
     """lambda_n(w) exp(-s (1 - cos w)) or its derivative in sigma: sigma [...], w [K] -> [..., K]."""
     exponent = smoothing_exponent(frequency)
     sigma = sigma[..., None]
@@ -124,8 +120,13 @@ def spectral_multiplier(
 
 def _band_operator(taps: Tensor, size: int, border: str, margin: int) -> Tensor:
     radius = taps.shape[-1] // 2
+    offsets = torch.arange(-radius, radius + 1)
+    period = {"symmetric": 2 * size, "circular": size}.get(border)
+    if period is not None and len(offsets) > period:  # far wider than the axis: wrap the taps first
+        taps = taps.new_zeros(*taps.shape[:-1], period).index_add(-1, offsets % period, taps)
+        offsets = torch.arange(period)
     rows = torch.arange(-margin, size + margin)
-    index, inside = fold(rows[:, None] + torch.arange(-radius, radius + 1), size, border)
+    index, inside = fold(rows[:, None] + offsets, size, border)
     values = taps[..., None, :] * inside.to(taps.dtype)
     operator = taps.new_zeros(*taps.shape[:-1], len(rows), size)
     return operator.scatter_add(-1, index.expand(values.shape), values)
@@ -151,26 +152,23 @@ def axis_operator(
         discretisation: One of `taps.DISCRETISATIONS`.
         border: One of `BORDERS`.
         margin: Rows also for this many positions of the extended axis on either side.
-        form: Force one of the two exact forms; the spectrum where it exists unless told.
+        form: Force one of the two exact forms; by default the spectrum where the kernel is wider than the axis.
         sigma_derivative: dP_n / dsigma instead.
 
     Returns:
         [..., N + 2 * margin, N], float64, differentiable in sigma.
     """
-    if form is None:
-        form = "spectrum" if has_spectrum(discretisation, border) else "band"
+    far = exact_radius(float(sigma.detach().max()), order)
+    if form is None:  # equal to rounding; take the one with fewer operations
+        wide = 2 * far + 1 > size
+        form = "spectrum" if wide and has_spectrum(discretisation, border) else "band"
     if form == "spectrum":
         if not has_spectrum(discretisation, border):
-            raise ValueError(
-                f"axis_operator: form must be 'band' for {discretisation!r} with border {border!r}"
-            )
+            raise ValueError(f"axis_operator: form must be 'band' for {discretisation!r} with border {border!r}")
         frequency, analysis, _ = spectral_basis(size, border)
         synthesis = spectral_basis(size, border, margin).synthesis(order)
-        multiplier = spectral_multiplier(
-            frequency, sigma, order, sigma_derivative=sigma_derivative
-        )
+        multiplier = spectral_multiplier(frequency, sigma, order, sigma_derivative=sigma_derivative)
         return (synthesis.T * multiplier[..., None, :]) @ analysis
-    far = exact_radius(float(sigma.detach().max()), order)
     radius = min(far, size + margin) if border == "zero" else far
     taps = kernel_taps(sigma, order, radius, discretisation, sigma_derivative=sigma_derivative)
     return _band_operator(taps, size, border, margin)

@@ -35,17 +35,17 @@ class _Operators:
         self.sigma = sigma.to("cpu", torch.float64)
         self.image = image
         self.ndim = ndim
-        self.options = {"discretisation": discretisation, "border": border}
+        self.discretisation, self.border = discretisation, border
         self.built: dict[tuple[int, int], Tensor] = {}
 
     def along(self, image: Tensor, axis: int, order: int) -> Tensor:
         size = image.shape[axis]
         if (size, order) not in self.built:
-            operator = axis_operator(size, self.sigma, order, **self.options)
+            operator = axis_operator(size, self.sigma, order, discretisation=self.discretisation, border=self.border)
             self.built[size, order] = operator.to(self.image.device, self.image.dtype)
         operator = self.built[size, order]
         # sigma's axes are leading axes of the image: one singleton for each other spatial axis.
-        shape = (*operator.shape[:-2], *(1,) * self.ndim, *operator.shape[-2:])
+        shape = (*operator.shape[:-2], *(1,) * (self.ndim - 1), *operator.shape[-2:])
         return apply_along(operator.view(shape) if self.sigma.ndim else operator, image, axis)
 
     def derivative(self, image: Tensor, orders: tuple[int, ...]) -> Tensor:

@@ -64,7 +64,7 @@ def exact_radius(sigma: float, order: int) -> int:
 def transfer_factor(frequency: Tensor, order: int) -> Tensor:
     """lambda_n(w): (2 cos w - 2)^(n/2) for even n, -sin w (2 cos w - 2)^((n-1)/2) for odd n."""
     negative_laplacian = 4 * torch.sin(frequency / 2) ** 2
-    power = (-negative_laplacian) ** (order // 2)
+    power: Tensor = (-negative_laplacian) ** (order // 2)
     return power if order % 2 == 0 else -torch.sin(frequency) * power
 
 
@@ -99,13 +99,11 @@ def _discrete_taps(sigma: Tensor, order: int, radius: int, sigma_derivative: boo
     spectrum = torch.complex(transfer, torch.zeros_like(transfer))
     if order % 2:
         spectrum = spectrum * 1j
-    periodic = torch.fft.irfft(spectrum, n=length)
+    periodic: Tensor = torch.fft.irfft(spectrum, n=length)
     return periodic[..., torch.arange(-radius, radius + 1) % length]
 
 
-def _smoothing_taps(
-    sigma: Tensor, radius: int, discretisation: str, sigma_derivative: bool
-) -> Tensor:
+def _smoothing_taps(sigma: Tensor, radius: int, discretisation: str, sigma_derivative: bool) -> Tensor:
     # Every base function obeys the diffusion equation: d/dsigma is sigma times the second derivative.
     lift, factor = (2, sigma[..., None]) if sigma_derivative else (0, 1.0)
     sigma = sigma[..., None]

@@ -1,0 +1,192 @@
+"""Checks of arguments: every message reads `function: argument must rule, got value; what to do`.
+
+Rank first, then shape, then dtype and device, then values. Values of a tensor are read only on the CPU and never
+under a compiler: a bad sigma on a GPU gives NaN instead of an error.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .operators import BORDERS, has_spectrum, jet_orders
+from .taps import DISCRETISATIONS
+
+IMPLEMENTATIONS = ("reference", "torch", "triton")
+MAX_ORDER = 6
+
+
+def check_tensor(function: str, name: str, value: Any) -> Tensor:
+    """`value` is a floating-point tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{function}: {name} must be a tensor, got {type(value).__name__}")
+    if not value.dtype.is_floating_point:
+        raise TypeError(f"{function}: {name} must be a floating-point tensor, got {value.dtype}; use {name}.float()")
+    return value
+
+
+def check_choice(function: str, name: str, value: Any, choices: Sequence[str]) -> None:
+    """`value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{function}: {name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_integer(function: str, name: str, value: Any, low: int, high: int | None = None) -> None:
+    """`value` is an integer in low .. high."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{function}: {name} must be an integer, got {value!r}")
+    if value < low or (high is not None and value > high):
+        limits = f">= {low}" if high is None else f"in {low} .. {high}"
+        raise ValueError(f"{function}: {name} must be {limits}, got {value}")
+
+
+def check_number(function: str, name: str, value: Any) -> None:
+    """`value` is a finite real number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{function}: {name} must be a number, got {value!r}")
+    if not torch.compiler.is_compiling() and not math.isfinite(value):
+        raise ValueError(f"{function}: {name} must be finite, got {value}")
+
+
+def check_flag(function: str, name: str, value: Any) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
+
+
+def check_options(
+    function: str, order: Any, zero_order: Any, norm_power: Any, discretisation: Any, border: Any, impl: Any
+) -> None:  # fmt: skip
+    """The keyword arguments shared by jets and jet layers."""
+    check_flag(function, "zero_order", zero_order)
+    check_integer(function, "order", order, 0 if zero_order else 1, MAX_ORDER)
+    check_number(function, "norm_power", norm_power)
+    check_choice(function, "discretisation", discretisation, DISCRETISATIONS)
+    check_choice(function, "border", border, BORDERS)
+    if impl is not None:
+        check_choice(function, "impl", impl, IMPLEMENTATIONS)
+
+
+def check_spatial(function: str, name: str, shape: Sequence[int], ndim: int) -> None:
+    """The last ndim axes exist and are not empty."""
+    if len(shape) < ndim:
+        raise ValueError(f"{function}: {name} must have at least {ndim} axes [..., *spatial], got {list(shape)}")
+    if any(n == 0 for n in shape[len(shape) - ndim :]):
+        raise ValueError(f"{function}: {name} must not have an empty spatial axis, got {list(shape)}")
+
+
+def sigma_tensor(function: str, sigma: Any, device: torch.device) -> Tensor:
+    """`sigma` as a float32 or float64 tensor, its values checked where they can be read for nothing."""
+    if isinstance(sigma, Tensor):
+        tensor = check_tensor(function, "sigma", sigma)
+        tensor = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        if tensor.device != device and tensor.device.type != "cpu":
+            raise ValueError(
+                f"{function}: sigma must be on {device} or the CPU, got {tensor.device}; "
+                "move it with sigma.to(image.device)"
+            )
+    elif isinstance(sigma, Sequence) and not isinstance(sigma, str):
+        for value in sigma:
+            check_number(function, "sigma", value)
+        tensor = torch.tensor(list(sigma), dtype=torch.float64)
+    else:
+        check_number(function, "sigma", sigma)
+        tensor = torch.full((), sigma, dtype=torch.float64)
+    if tensor.numel() == 0:
+        raise ValueError(f"{function}: sigma must not be empty, got shape {list(tensor.shape)}")
+    if not torch.compiler.is_compiling() and tensor.device.type == "cpu":
+        values = tensor.detach()
+        if not bool(((values > 0) & torch.isfinite(values)).all()):
+            raise ValueError(f"{function}: sigma must be finite and > 0 (pixels), got {values.tolist()}")
+    return tensor
+
+
+def check_layer(
+    function: str,
+    features: Tensor,
+    weight: Tensor,
+    sigma: Tensor,
+    bias: Tensor | None,
+    order: int,
+    zero_order: bool,
+    groups: int,
+) -> None:
+    """Shapes and dtypes of a jet layer agree."""
+    if features.ndim < 4:
+        raise ValueError(
+            f"{function}: features must have shape [S, B, C_in, *spatial], got {list(features.shape)}; "
+            "for a single scale channel add an axis with features[None]"
+        )
+    ndim = features.ndim - 3
+    check_spatial(function, "features", features.shape, ndim)
+    if features.shape[0] == 0 or features.shape[2] == 0:
+        raise ValueError(
+            f"{function}: features must have at least one scale channel and one feature channel, "
+            f"got {list(features.shape)}"
+        )
+    n_jet = len(jet_orders(ndim, order, zero_order=zero_order))
+    if weight.ndim != 3 or weight.shape[2] != n_jet:
+        raise ValueError(
+            f"{function}: weight must have shape [C_out, C_in / groups, J = {n_jet}] for order {order} in "
+            f"{ndim} dimensions{'' if zero_order else ' without the zero order'}, got {list(weight.shape)}"
+        )
+    check_integer(function, "groups", groups, 1)
+    c_out, c_in = weight.shape[0], features.shape[2]
+    if c_out == 0 or c_out % groups or weight.shape[1] * groups != c_in:
+        raise ValueError(
+            f"{function}: weight must have shape [C_out, C_in / groups, J] with C_in = {c_in} and C_out a "
+            f"multiple of groups = {groups}, got {list(weight.shape)}"
+        )
+    if bias is not None and bias.shape != (c_out,):
+        raise ValueError(f"{function}: bias must have shape [C_out = {c_out}], got {list(bias.shape)}")
+    n_scales = features.shape[0]
+    allowed = {(n_scales,), (n_scales, 1, 1), (n_scales, 1, c_in), (n_scales, c_out, 1)}
+    if tuple(sigma.shape) not in allowed:
+        raise ValueError(
+            f"{function}: sigma must have shape [S = {n_scales}], [S, 1, C_in = {c_in}] or "
+            f"[S, C_out = {c_out}, 1], got {list(sigma.shape)}"
+        )
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is None:
+            continue
+        if tensor.dtype != features.dtype:
+            raise TypeError(f"{function}: {name} must have the dtype of features, {features.dtype}, got {tensor.dtype}")
+        if tensor.device != features.device:
+            raise ValueError(
+                f"{function}: {name} must be on the device of features, {features.device}, got {tensor.device}"
+            )
+
+
+def resolve_implementation(function: str, impl: str | None, image: Tensor) -> str:
+    """Which implementation runs: None takes triton for narrow floats on a GPU that it drives, else torch."""
+    from .ops import triton_runs
+
+    if impl is None:
+        narrow = image.dtype in (torch.float32, torch.bfloat16, torch.float16)
+        return "triton" if image.is_cuda and narrow and triton_runs() else "torch"
+    if impl == "triton":
+        if not image.is_cuda and not triton_interprets():
+            raise ValueError(
+                f"{function}: impl must be 'torch' or 'reference' for a tensor on {image.device}, got 'triton'; "
+                "triton kernels need a tensor on a GPU"
+            )
+        if image.dtype == torch.float64:
+            raise TypeError(
+                f"{function}: impl must be 'torch' or 'reference' for float64, got 'triton'; "
+                "the kernels take float32, bfloat16 and float16"
+            )
+    return impl
+
+
+def triton_interprets() -> bool:
+    """Whether kernels run in triton's interpreter (TRITON_INTERPRET=1), which takes CPU tensors."""
+    import os
+
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def spectral_sigma(sigma: Tensor, discretisation: str, border: str) -> bool:
+    """Whether one call handles this shape of sigma: always, but per channel only in the spectral form."""
+    return sigma.ndim == 1 or has_spectrum(discretisation, border)
