@@ -2,8 +2,8 @@
 
 What the paper gives (sections 4 and 5): the layer, equation (11), with first and second order derivatives; six layers
 at sigma_k = sigma_0 r^(k-1), r = 1.25; ReLU between them; batch normalisation, shared between scale channels; no
-spatial stride, pooling or fully connected layer; the central pixel of the last layer (the mean of the central 2 x 2 of an
-even size); the maximum over scale channels; the numbers of channels and scales.
+spatial stride, pooling or fully connected layer; the central pixel of the last layer (the mean of the central 2 x 2 of
+an even size); the maximum over scale channels; the numbers of channels and scales.
 
 What it does not tell, and is our choice: batch norm stands between the layer and its ReLU, with none after the last
 layer; its learned offset is the offset of the layer it follows, so that only the last layer has a bias of its own; the
