@@ -82,6 +82,22 @@ AXIOMS: dict[str, Axiom] = {
             "sin(a + b) == sin(a)*cos(b) + cos(a)*sin(b)",
             _ANGLES,
         ),
+        Axiom(
+            "under-integral",
+            "Functions that are equal everywhere have equal integrals, also after multiplication by a third.",
+            "Int(h(u)*q(u), u, N) == Int(k(u)*q(u), u, N)",
+            {**_SPACE, "k": "function", "q": "function"},
+            condition="equal",
+        ),
+        Axiom(
+            "equal-arguments",
+            "A function has equal values at equal arguments.",
+            "f(a) == f(b)",
+            {"f": "function", "a": "real", "b": "real"},
+            condition="equal",
+        ),
+        Axiom("supremum", "The supremum of a set of values is that of the same set; of S^w times it, S^w times that."),
+        Axiom("square-nonnegative", "Squares are not negative.", "y**2 >= 0", {"y": "real"}),
         Axiom("cosine-at-most-one", "cos x <= 1.", "1 >= cos(x)", {"x": "real"}),
     )
 }

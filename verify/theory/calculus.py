@@ -6,6 +6,7 @@ assumption `differentiate-under-integral` of every theorem that uses it).
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from .normal import Kinds, TooLargeError, is_zero
 from .terms import (
@@ -53,7 +54,9 @@ def differentiate(term: Term, variable: str) -> Term:
         )
     if term.head == "pow":
         base, exponent = term.args
-        lower = power(base, add(exponent, MINUS_ONE))
+        if exponent == ZERO:
+            return ZERO
+        lower = power(base, _less_one(exponent))
         by_base = mul(exponent, lower, differentiate(base, variable))
         if variable not in free_names(exponent):
             return by_base
@@ -88,6 +91,12 @@ def differentiate(term: Term, variable: str) -> Term:
             raised = (*orders[:i], add(orders[i], ONE), *orders[i + 1 :])
             terms.append(mul(apply(name, *args, index=raised), inner))
     return add(*terms)
+
+
+def _less_one(exponent: Term) -> Term:
+    if isinstance(exponent.data, Fraction):
+        return number(exponent.data - 1)
+    return add(exponent, MINUS_ONE)
 
 
 def expand(term: Term, definitions: Definitions, kinds: Kinds) -> Term:

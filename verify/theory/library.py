@@ -3,14 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import continuous
+from . import continuous, continuous2, discrete, layers, learned, wrong
 from .model import Refutation, Theorem
 
 TOPICS = {
     "continuous": "continuous theory, symbolic dimension",
+    "layers": "layers and networks",
+    "discrete": "discrete theory",
+    "channels": "finite scale channels",
+    "learned": "learned scales",
 }
-THEOREMS: dict[str, Theorem] = {t.id: t for t in (*continuous.THEOREMS,)}
-REFUTATIONS: dict[str, Refutation] = {}
+_ALL = (
+    *continuous.THEOREMS,
+    continuous2.KERNEL_LEMMA,
+    *continuous2.THEOREMS,
+    *layers.THEOREMS,
+    *discrete.THEOREMS,
+    *learned.CHANNELS,
+    *learned.LEARNED,
+)
+THEOREMS: dict[str, Theorem] = {t.id: t for t in _ALL}
+REFUTATIONS: dict[str, Refutation] = {r.id: r for r in wrong.REFUTATIONS}
 
 
 def lookup(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:

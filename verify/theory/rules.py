@@ -22,6 +22,7 @@ from .terms import (
     number,
     parse,
     parse_relation,
+    power,
     substitute,
     symbol,
 )
@@ -164,6 +165,37 @@ def decays(function: Term, kinds: Kinds) -> bool:
     return True
 
 
+def _equal_by_hypothesis(name: str, values: Mapping[str, Term], context: Context) -> None:
+    """The two things that an instance equates are equal by one hypothesis `... is a field`, at some values."""
+    if name == "equal-arguments":
+        pair = values["a"], values["b"]
+    else:
+        if any(values[n].head != "lam" or len(values[n].args) != 1 for n in ("h", "k")):
+            raise FormulaError(f"{name} needs functions")
+        point = symbol("point_of_integration")
+        sides = (substitute(Term("app", ("h", 0), (point,)), {"h": values[n]}) for n in ("h", "k"))
+        first, second = sides
+        pair = first, second
+    kinds = context.kinds
+    difference = normal(add(pair[0], negate(pair[1])), kinds)
+    for key, fact in context.facts.items():
+        if not key.startswith("given:"):
+            continue
+        for spot in _spots(pair[0], context):
+            relation = instantiate(fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds)
+            if normal(add(relation.left, negate(relation.right)), kinds) == difference:
+                context.used.add(key)
+                return
+    raise FormulaError(f"{name}: the two are not equal by a hypothesis")
+
+
+def _spots(term: Term, context: Context) -> Iterator[dict[str, Term]]:
+    """Values of x and s at which Fp(S x, S s) is the given formula."""
+    shrink = power(symbol("S"), number(-1))
+    if term.head == "app" and len(term.args) == 2:
+        yield {"x": mul(shrink, term.args[0]), "s": mul(shrink, term.args[1])}
+
+
 def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]:
     """The relation that a use contributes, and its coefficient."""
     name = use["fact"]
@@ -188,6 +220,8 @@ def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]
             raise FormulaError(f"{variable} of {name} must be {kind}, got {value}")
         if fact.condition == "decays" and kind == "function" and not decays(value, context.kinds):
             raise FormulaError(f"{variable} of {name} must vanish at infinity, got {value}")
+    if fact.condition == "equal":
+        _equal_by_hypothesis(name, values, context)
     relation = instantiate(fact.relation, values, context.kinds)
     for variable in use["derive"]:
         if context.kinds.of.get(variable) not in SMOOTH or variable in context.rigid:

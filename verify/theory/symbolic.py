@@ -27,8 +27,12 @@ class Applied(sympy.Function):  # type: ignore[misc]
     """An unspecified function with derivative indices: arguments (name, number of indices, indices, values)."""
 
     @classmethod
-    def eval(cls, *args: Any) -> None:
-        """Never evaluates."""
+    def eval(cls, *args: Any) -> Any:
+        """Drops a last index that is zero."""
+        count = int(args[1])
+        if count and args[1 + count] == 0:
+            return cls(args[0], count - 1, *args[2 : 1 + count], *args[2 + count :])
+        return None
 
     def _eval_derivative(self, variable: Any) -> Any:
         name, count, *rest = self.args
@@ -216,7 +220,7 @@ def _arguments(expression: Any) -> Any:
     if not expression.args:
         return expression
     args = [_arguments(a) for a in expression.args]
-    if isinstance(expression, (Applied, sympy.exp, sympy.cos, sympy.sin, sympy.log, sympy.Max)):
+    if isinstance(expression, (Applied, sympy.exp, sympy.cos, sympy.sin, sympy.Max)):
         args = [sympy.expand(a) if isinstance(a, sympy.Expr) else a for a in args]
     return expression.func(*args)
 

@@ -25,7 +25,7 @@ MAX_DEPTH = 60
 MAX_DIGITS = 40
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
 OPERATORS = ("D", "At", "Int", "Sum", "Heat")
-ELEMENTARY = ("exp", "log", "sin", "cos", "fact", "max")
+ELEMENTARY = ("exp", "log", "sin", "cos", "fact", "max", "iff", "both", "either", "le", "same")
 RELATIONS = {ast.Eq: "==", ast.GtE: ">=", ast.LtE: "<=", ast.Gt: ">"}
 
 
