@@ -96,7 +96,10 @@ AXIOMS: dict[str, Axiom] = {
             {"f": "function", "a": "real", "b": "real"},
             condition="equal",
         ),
-        Axiom("supremum", "The supremum of a set of values is that of the same set; of S^w times it, S^w times that."),
+        Axiom(
+            "supremum",
+            "The supremum of a set of values is that of the same set; of S^w times it, S^w times that.",
+        ),
         Axiom("square-nonnegative", "Squares are not negative.", "y**2 >= 0", {"y": "real"}),
         Axiom("cosine-at-most-one", "cos x <= 1.", "1 >= cos(x)", {"x": "real"}),
     )

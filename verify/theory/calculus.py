@@ -30,11 +30,13 @@ from .terms import (
 
 MAX_HEAT_TERMS = 30
 Definitions = Mapping[str, Term]  # name -> lambda, or a formula for a plain name
-UNDER_INTEGRAL: set[str] = set()  # signs that a derivative has passed since the set was last cleared
+UNDER_INTEGRAL: set[str] = (
+    set()
+)  # signs that a derivative has passed since the set was last cleared
 
 
 def differentiate(term: Term, variable: str) -> Term:
-    """d term / d variable. Operators inside must have been carried out (`expand`).
+    """D term / d variable. Operators inside must have been carried out (`expand`).
 
     Raises:
         FormulaError: the derivative is not defined here (max, fact of the variable, a defined operator).
@@ -119,9 +121,7 @@ def expand(term: Term, definitions: Definitions, kinds: Kinds) -> Term:
     if name == "At":
         if len(inner) != 3:
             raise FormulaError("At takes a formula, a variable and a value")
-        return expand(
-            substitute(inner[0], {_variable(inner[1]): inner[2]}), definitions, kinds
-        )
+        return expand(substitute(inner[0], {_variable(inner[1]): inner[2]}), definitions, kinds)
     if name == "Heat":
         return _heat(inner, kinds)
     return Term("app", term.data, args)

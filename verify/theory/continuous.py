@@ -34,14 +34,23 @@ THEOREMS = (
         " product on R^(N+1): with the one-dimensional case, induction on N gives every dimension.",
         source=f"{LINDEBERG}, eq. (5)",
         statement=Statement(
-            variables={"s": "positive", "x": "vector", "y": "real", "G": "function", "K": "function", "LG": "function"},
+            variables={
+                "s": "positive",
+                "x": "vector",
+                "y": "real",
+                "G": "function",
+                "K": "function",
+                "LG": "function",
+            },
             given={
                 "diffusion in x": Given("D(G(x, s), s) == s*LG(x, s)", ("x", "s")),
                 "diffusion in y": Given("D(K(y, s), s) == s*D(K(y, s), y, y)", ("y", "s")),
             },
             claims=("D(G(x, s)*K(y, s), s) == s*(LG(x, s)*K(y, s) + G(x, s)*D(K(y, s), y, y))",),
         ),
-        proof=(algebra(use("given:diffusion in x", "K(y, s)"), use("given:diffusion in y", "G(x, s)")),),
+        proof=(
+            algebra(use("given:diffusion in x", "K(y, s)"), use("given:diffusion in y", "G(x, s)")),
+        ),
     ),
     Theorem(
         id="unit-mass",

@@ -29,7 +29,7 @@ def as_fractions(interval: Interval) -> tuple[Fraction, Fraction]:
 
 
 def multiply(a: Interval, b: Interval) -> Interval:
-    """a b."""
+    """A b."""
     products = (a[0] * b[0], a[0] * b[1], a[1] * b[0], a[1] * b[1])
     if max(map(abs, products)) > LARGEST << BITS:
         raise FormulaError("a number is too large to enclose")
@@ -66,7 +66,7 @@ def integer_power(a: Interval, n: int) -> Interval:
 
 
 def _exp_unit(x: int) -> Interval:
-    """exp of x units, 0 <= x <= 1. Each of at most 60 terms is rounded down by less than two guarded units."""
+    """Exp of x units, 0 <= x <= 1. Each of at most 60 terms is rounded down by less than two guarded units."""
     work = BITS + GUARD
     argument = x << GUARD
     term = total = 1 << work
@@ -96,7 +96,7 @@ def exp(a: Interval) -> Interval:
 
 
 def _log_point(x: int) -> Interval:
-    """log of x units: 2 atanh((m - 1)/(m + 1)) + k log 2, with 1/2 <= m < 1."""
+    """Log of x units: 2 atanh((m - 1)/(m + 1)) + k log 2, with 1/2 <= m < 1."""
     shift = x.bit_length() - BITS
     mantissa = Fraction(x, 1) / Fraction(2) ** (shift + BITS)
     two = _atanh2(Fraction(1, 3))
@@ -131,7 +131,7 @@ def log(a: Interval) -> Interval:
 
 @lru_cache(maxsize=4096)
 def _cos_point(x: int) -> Interval:
-    """cos for |x| <= 24. Rounding of each term grows by less than e^24 < 2^35 and stays below the guard."""
+    """Cos for |x| <= 24. Rounding of each term grows by less than e^24 < 2^35 and stays below the guard."""
     if abs(x) > 24 * ONE:
         raise FormulaError("cos of a number that is too large")
     work = BITS + GUARD

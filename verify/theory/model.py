@@ -126,10 +126,10 @@ def induction(variable: str, base: Step | tuple[Step, ...], step: Step, start: s
 
 
 def constant(variable: str, start: str, derivative: Step, value: Step) -> Step:
-    """left does not change with the variable, and its value at `start` is right."""
+    """Left does not change with the variable, and its value at `start` is right."""
     return Step("constant", variable=variable, start=start, children=(derivative, value))
 
 
 def increasing(variable: str, value: Step, slope: Step, start: str = "0") -> Step:
-    """left - right starts non-negative and does not fall."""
+    """Left - right starts non-negative and does not fall."""
     return Step("increasing", variable=variable, start=start, children=(value, slope))

@@ -62,7 +62,8 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "variables": dict(statement.variables),
         "definitions": dict(statement.definitions),
         "given": {
-            k: {"formula": g.formula, "for_all": list(g.for_all)} for k, g in statement.given.items()
+            k: {"formula": g.formula, "for_all": list(g.for_all)}
+            for k, g in statement.given.items()
         },
         "claims": list(statement.claims),
         **display(statement),

@@ -148,7 +148,8 @@ class Prover:
                     replacements[schema.reader.symbol(name)] = value
             sides = (schema.relation.left, schema.relation.right)
             left, right = (
-                schema.reader.read(t, functions).subs(replacements, simultaneous=True) for t in sides
+                schema.reader.read(t, functions).subs(replacements, simultaneous=True)
+                for t in sides
             )
             op = schema.relation.op
         for variable in use.derive:
@@ -181,8 +182,12 @@ class Prover:
             values = {n: level[r] for n, r in zip(names, ranks, strict=True)}
             left, right = (self._decided(t, values) for t in (goal.left, goal.right))
             difference = sympy.expand(left - right)
-            holds = difference == 0 if goal.op == "==" else (
-                difference.is_nonnegative if goal.op == ">=" else (-difference).is_nonnegative
+            holds = (
+                difference == 0
+                if goal.op == "=="
+                else (
+                    difference.is_nonnegative if goal.op == ">=" else (-difference).is_nonnegative
+                )
             )
             if not holds:
                 raise NotClosedError(goal, difference)
@@ -201,7 +206,9 @@ class Prover:
                 return sympy.Integer(bool(gap.is_nonnegative if name == "le" else gap == 0))
             truth = [bool(i) for i in inner]
             if name in ("iff", "both", "either"):
-                value = {"iff": truth[0] == truth[1], "both": all(truth), "either": any(truth)}[name]
+                value = {"iff": truth[0] == truth[1], "both": all(truth), "either": any(truth)}[
+                    name
+                ]
                 return sympy.Integer(value)
         if term.head in ("add", "mul"):
             build = sympy.Add if term.head == "add" else sympy.Mul
@@ -234,7 +241,14 @@ def _largest(values: list[Any]) -> Any:
 def _interval_functions() -> dict[str, Any]:
     from mpmath import iv
 
-    return {"exp": iv.exp, "log": iv.log, "cos": iv.cos, "sin": iv.sin, "sqrt": iv.sqrt, "pi": iv.pi}
+    return {
+        "exp": iv.exp,
+        "log": iv.log,
+        "cos": iv.cos,
+        "sin": iv.sin,
+        "sqrt": iv.sqrt,
+        "pi": iv.pi,
+    }
 
 
 def _subdivide(enclose: Any, sides: list[Any]) -> Iterator[None]:

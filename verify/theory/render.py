@@ -11,12 +11,15 @@ from html import escape
 from .terms import MINUS_ONE, Relation, Term, parts
 
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"]
 )
-LETTERS = dict(zip(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split(),
-    "αβγδεζηθκλμνξπρστφχψω", strict=True,
-))
+LETTERS = dict(
+    zip(
+        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"],
+        "αβγδεζηθκλμνξπρστφχψω",
+        strict=True,
+    )
+)
 UPRIGHT = frozenset({"exp", "log", "sin", "cos", "max", "relu"})
 SIGNS = {"==": ("=", "="), ">=": (r"\ge", "≥"), "<=": (r"\le", "≤"), ">": (">", ">")}
 
@@ -51,7 +54,11 @@ def name_box(name: str) -> Box:
     while head and head[-1].isdigit() and len(head) > 1 and not tail:
         head, tail = head[:-1], head[-1]
     if tail:
-        return Box("sub", "", (Box("name", head), name_box(tail) if not tail.isdigit() else Box("number", tail)))
+        return Box(
+            "sub",
+            "",
+            (Box("name", head), name_box(tail) if not tail.isdigit() else Box("number", tail)),
+        )
     return Box("name", name)
 
 
@@ -64,7 +71,9 @@ def build(term: Term, level: int = 0) -> Box:
         if value.denominator != 1:
             box = Box("frac", "", (box, Box("number", str(value.denominator))))
         box = row(sign("-", "−"), box) if value < 0 else box
-        return fence(box) if (value < 0 and level) or (level >= 2 and value.denominator != 1) else box
+        return (
+            fence(box) if (value < 0 and level) or (level >= 2 and value.denominator != 1) else box
+        )
     if term.head == "sym":
         return name_box(str(term.data))
     if term.head == "add":
@@ -105,7 +114,11 @@ def _inverse(term: Term) -> Term | None:
     if term.head == "pow":
         base, exponent = term.args
         if isinstance(exponent.data, Fraction) and exponent.data < 0:
-            return base if exponent.data == -1 else Term("pow", None, (base, Term("num", -exponent.data)))
+            return (
+                base
+                if exponent.data == -1
+                else Term("pow", None, (base, Term("num", -exponent.data)))
+            )
     return None
 
 
@@ -127,7 +140,9 @@ def _product(term: Term, level: int) -> Box:
             below.append(inverse)
     box = _factors(above)
     if below:
-        box = Box("frac", "", (_factors(above, bool(len(above) > 1)), _factors(below, len(below) > 1)))
+        box = Box(
+            "frac", "", (_factors(above, bool(len(above) > 1)), _factors(below, len(below) > 1))
+        )
     box = row(sign("-", "−"), box) if negative else box
     return fence(box) if level >= 2 or (negative and level) else box
 
@@ -188,13 +203,22 @@ def _application(term: Term, level: int) -> Box:
         return Box("sub", "", (row(fence(build(args[0])), sign("|")), at))
     if name == "Int" and len(args) == 3:
         space = Box("sup", "", (Box("space"), build(args[2])))
-        box = row(Box("sub", "", (sign(r"\int", "∫"), space)), build(args[0], 1), sign(r"\,d", "d"), build(args[1]))
+        box = row(
+            Box("sub", "", (sign(r"\int", "∫"), space)),
+            build(args[0], 1),
+            sign(r"\,d", "d"),
+            build(args[1]),
+        )
         return fence(box) if level else box
     if name == "Sum" and args:
         box = row(Box("sub", "", (sign(r"\sum", "∑"), build(args[1]))), build(args[0], 1))
         return fence(box) if level else box
     if name == "Heat" and len(args) >= 3:
-        half = Box("frac", "", (Box("sup", "", (build(args[1], 2), Box("number", "2"))), Box("number", "2")))
+        half = Box(
+            "frac",
+            "",
+            (Box("sup", "", (build(args[1], 2), Box("number", "2"))), Box("number", "2")),
+        )
         nabla = Box("sup", "", (sign(r"\nabla", "∇"), Box("number", "2")))
         box = row(Box("sup", "", (Box("name", "e"), row(half, nabla))), fence(build(args[0])))
         return fence(box) if level >= 2 else box
@@ -205,7 +229,7 @@ def _application(term: Term, level: int) -> Box:
 
 
 def relation_box(relation: Relation) -> Box:
-    """left = right."""
+    """Left = right."""
     return row(build(relation.left), sign(*SIGNS[relation.op]), build(relation.right))
 
 
@@ -261,7 +285,7 @@ def mathml(box: Box) -> str:
             tag = {"frac": "mfrac", "sup": "msup", "sub": "msub", "root": "msqrt"}[box.kind]
             return f"<{tag}>{''.join(inner)}</{tag}>"
         case "fence":
-            return f'<mrow><mo>(</mo>{inner[0]}<mo>)</mo></mrow>'
+            return f"<mrow><mo>(</mo>{inner[0]}<mo>)</mo></mrow>"
         case "space":
             return "<mi>ℝ</mi>"
     raise ValueError(f"mathml: unknown box {box.kind}")

@@ -8,7 +8,19 @@ from typing import Any
 from .calculus import differentiate, expand, expand_relation, instantiate
 from .cases import bisect, order_types
 from .field import vanishes
-from .normal import E, Kinds, Poly, cleared, freeze, integer_valued, names_in, normal, plus, positive, thaw
+from .normal import (
+    E,
+    Kinds,
+    Poly,
+    cleared,
+    freeze,
+    integer_valued,
+    names_in,
+    normal,
+    plus,
+    positive,
+    thaw,
+)
 from .terms import (
     ONE,
     ZERO,
@@ -150,15 +162,17 @@ def decays(function: Term, kinds: Kinds) -> bool:
             if name not in names_in((atom, exponent)):
                 continue
             if atom == E:
-                square = {
-                    m: c for m, c in thaw(exponent).items() if name in names_in(m)
-                }
+                square = {m: c for m, c in thaw(exponent).items() if name in names_in(m)}
                 for m, c in square.items():
                     rest = frozenset(p for p in m if p[0] != ("var", name))
                     if dict(m).get(("var", name)) != 2 or not positive({rest: -c}, kinds):
                         return False
                 gaussian = True
-            elif atom[0] not in ("var", "cos", "sin") or not isinstance(exponent, Fraction) or exponent < 0:
+            elif (
+                atom[0] not in ("var", "cos", "sin")
+                or not isinstance(exponent, Fraction)
+                or exponent < 0
+            ):
                 return False
         if not gaussian:
             return False
@@ -182,7 +196,9 @@ def _equal_by_hypothesis(name: str, values: Mapping[str, Term], context: Context
         if not key.startswith("given:"):
             continue
         for spot in _spots(pair[0], context):
-            relation = instantiate(fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds)
+            relation = instantiate(
+                fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds
+            )
             if normal(add(relation.left, negate(relation.right)), kinds) == difference:
                 context.used.add(key)
                 return
@@ -225,7 +241,9 @@ def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]
     relation = instantiate(fact.relation, values, context.kinds)
     for variable in use["derive"]:
         if context.kinds.of.get(variable) not in SMOOTH or variable in context.rigid:
-            raise FormulaError(f"{name} does not hold for all {variable}, so it has no derivative in it")
+            raise FormulaError(
+                f"{name} does not hold for all {variable}, so it has no derivative in it"
+            )
         if relation.op != "==":
             raise FormulaError("inequalities have no derivative")
         relation = Relation(
@@ -301,7 +319,9 @@ def _apply(
         order_types(goal, step["names"], context.kinds)
         return []
     if rule == "branch-and-bound":
-        box = {n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()}
+        box = {
+            n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()
+        }
         _check_box(box, goal, context)
         bisect(goal, box)  # type: ignore[arg-type]
         return []
@@ -314,7 +334,9 @@ def _apply(
         return _induction(goal, variable, kind, start, step["depth"], context)
     if rule == "constant":
         if goal.op != "==" or variable in free_names(goal.right) or kind not in SMOOTH:
-            raise FormulaError("constant needs an equation whose right side is free of the variable")
+            raise FormulaError(
+                "constant needs an equation whose right side is free of the variable"
+            )
         if not admits(start, kind, context.kinds):
             raise FormulaError(f"the starting value must be {kind}")
         slope = Relation(differentiate(goal.left, variable), "==", ZERO)
@@ -337,9 +359,7 @@ def _induction(
     first = _rational(start)
     if first != 0 or depth not in (1, 2):
         raise FormulaError("induction starts at 0 with one or two previous values")
-    bases = [
-        (_at(goal, variable, number(first + j), context), context) for j in range(depth)
-    ]
+    bases = [(_at(goal, variable, number(first + j), context), context) for j in range(depth)]
     lower = {**context.kinds.lower, variable: int(first) + depth - 1}
     facts = dict(context.facts)
     for j in range(depth):

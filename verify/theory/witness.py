@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from .calculus import expand, expand_relation, instantiate
+from .calculus import expand_relation, instantiate
 from .interval import as_fractions, evaluate
+from .model import Statement
 from .normal import Kinds, normal
 from .rules import admits
-from .terms import FormulaError, Relation, Term, free_names, parse, parse_relation
+from .terms import FormulaError, Relation, Term, free_names, parse, parse_relation, substitute
 
 DIGITS = 12
 
 
-def evaluate_witness(statement: "Statement", witness: Mapping[str, str]) -> tuple[int, str, str] | None:
+def evaluate_witness(
+    statement: Statement, witness: Mapping[str, str]
+) -> tuple[int, str, str] | None:
     """The first claim that fails at the witness, with both sides as exact or enclosed numbers; None if none does.
 
     Every declared variable needs a value of its kind, every function a lambda; hypotheses must hold there
@@ -45,7 +48,11 @@ def evaluate_witness(statement: "Statement", witness: Mapping[str, str]) -> tupl
         if normal(_difference(relation), kinds):
             raise FormulaError(f"the hypothesis {name} does not hold at the witness")
     for position, claim in enumerate(statement.claims, 1):
-        relation = instantiate(context.read_relation(claim), values, kinds)
+        raw = parse_relation(claim)
+        functions = {k: v for k, v in values.items() if v.head == "lam"}
+        raw = Relation(substitute(raw.left, functions), raw.op, substitute(raw.right, functions))
+        relation = expand_relation(raw, context.definitions, kinds)
+        relation = instantiate(relation, values, kinds)
         sides = [_number(t) for t in (relation.left, relation.right)]
         if _fails(sides[0], relation.op, sides[1]):
             return position, _show(sides[0]), _show(sides[1])
