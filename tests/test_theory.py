@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import pytest
 from gdtriton.cli import main
 from gdtriton.verify.theory import library, session
 from gdtriton.verify.theory.check import ProofError, check_proof
+from gdtriton.verify.theory.prover import Prover
+from gdtriton.verify.theory.symbolic import vanishes
+from gdtriton.verify.theory.terms import parse
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,8 @@ def test_everything_is_proved_and_every_wrong_statement_refuted(result):
     rows, proofs = result
     assert [(r.id, r.reason) for r in rows if r.verdict == "unknown"] == []
     report = check_proof(json.dumps(proofs))
-    assert len(report.proved) == len(library.THEOREMS) and len(report.refuted) >= 20
+    assert len(report.proved) == len(library.THEOREMS)
+    assert len(report.refuted) >= 20
 
 
 def test_the_checker_needs_neither_sympy_nor_torch_nor_the_prover(result, tmp_path):
@@ -36,18 +41,30 @@ def test_the_checker_needs_neither_sympy_nor_torch_nor_the_prover(result, tmp_pa
     assert done.returncode == 0, done.stderr
 
 
+def _zero(theorem_id, formula):
+    if "le(" in formula or "max(" in formula:
+        return False
+    reader = Prover(library.THEOREMS[theorem_id], library.THEOREMS).reader
+    return vanishes(reader.read(parse(formula)))
+
+
 def _alterations(proof):
     for i, step in enumerate(proof["steps"]):
         dropped = copy.deepcopy(proof)
         del dropped["steps"][i]
         yield "dropped step", dropped
-        for name, shown in (
-            ("changed number", step["shows"] + " + 1"),
-            ("changed sign", "-(" + step["shows"].replace("==", ") ==").replace(">=", ") >=")),
-            ("undeclared symbol", step["shows"] + "*qqq"),
-        ):
+        left, op, right = re.split(" (==|>=) ", step["shows"])
+        shown = {
+            "changed number": f"{left} {op} {right} + 1",
+            "undeclared symbol": f"{left} {op} {right}*qqq",
+        }
+        # minus zero is zero: turning its sign is an equivalent rewriting, and sympy says when
+        turned_zero = _zero(proof["id"], left) or (op == "==" and _zero(proof["id"], right))
+        if not turned_zero:
+            shown["changed sign"] = f"-({left}) {op} {right}"
+        for name, text in shown.items():
             changed = copy.deepcopy(proof)
-            changed["steps"][i]["shows"] = shown
+            changed["steps"][i]["shows"] = text
             yield name, changed
         for j, _ in enumerate(step.get("uses", [])):
             less = copy.deepcopy(proof)
@@ -76,7 +93,8 @@ def test_altered_proofs_are_rejected(result):
             except ProofError:
                 continue
             accepted.append((item["id"], kind))
-    assert accepted == [] and tried > 500
+    assert accepted == []
+    assert tried > 500
 
 
 def _needed(item, items):

@@ -12,7 +12,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 everything in the file follows, 2 it does not or the file is not a proof file."""
-    from ..verify.theory.check import ProofError, check_proof
+    from ..verify.theory.check import check_proof
+    from ..verify.theory.rules import ProofError
 
     try:
         report = check_proof(args.file.read_bytes())

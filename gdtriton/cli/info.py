@@ -22,7 +22,5 @@ def run(args: argparse.Namespace) -> int:
             return "not installed"
 
     print(f"gdtriton {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print(
-        f"torch {torch.__version__}, triton {installed('triton')}, {torch.get_num_threads()} threads"
-    )
+    print(f"torch {torch.__version__}, triton {installed('triton')}, {torch.get_num_threads()} threads")
     return 0

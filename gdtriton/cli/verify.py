@@ -26,17 +26,16 @@ def run(args: argparse.Namespace) -> int:
 
     def show(row: session.Row) -> None:
         assumptions = ", ".join(row.assumptions) or "-"
-        print(
-            f"{row.verdict:8} {row.id:34} {row.seconds:6.3f} s  {assumptions}  {row.reason}".rstrip(),
-            flush=True,
-        )
+        line = f"{row.verdict:8} {row.id:34} {row.seconds:6.3f} s  {assumptions}  {row.reason}"
+        print(line.rstrip(), flush=True)
 
     rows, proofs = session.run(show)
     unknown = [r.id for r in rows if r.verdict == "unknown"]
     proved = [r for r in rows if r.verdict == "proved"]
     refuted = [r for r in rows if r.verdict == "refuted"]
     print(
-        f"{len(proved)} theorems proved and re-checked ({sum(r.obligations for r in proved)} obligations),"
+        f"{len(proved)} theorems proved and re-checked"
+        f" ({sum(r.obligations for r in proved)} obligations),"
         f" {len(refuted)} wrong statements refuted, {len(unknown)} unknown, 0 trusted steps,"
         f" {sum(r.seconds for r in rows):.1f} s"
     )

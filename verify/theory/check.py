@@ -19,7 +19,7 @@ from .model import Given, Refutation, Statement, Theorem
 from .normal import Kinds, normal
 from .render import relation_latex
 from .rules import Context, Fact, ProofError, prove, same
-from .terms import FormulaError, Term, free_names, parse, parse_relation
+from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
 
 FORMAT = "gdtriton-proof-1"
@@ -53,10 +53,12 @@ def lambda_of(signature: str, body: str) -> tuple[str, Term]:
     head = parse(signature)
     if head.head == "sym":
         return str(head.data), parse(body)
-    name, count = head.data  # type: ignore[misc]
-    if head.head != "app" or count or any(a.head != "sym" for a in head.args):
+    if head.head != "app":
         raise FormulaError(f"not the left side of a definition: {signature[:60]!r}")
-    return name, Term("lam", tuple(str(a.data) for a in head.args), (parse(body),))
+    name, index, args = parts(head)
+    if index or any(a.head != "sym" for a in args):
+        raise FormulaError(f"not the left side of a definition: {signature[:60]!r}")
+    return name, Term("lam", tuple(str(a.data) for a in args), (parse(body),))
 
 
 def load(text: str | bytes) -> Any:

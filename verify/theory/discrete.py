@@ -3,7 +3,7 @@
 In this module v is the variance, w a frequency in radians a pixel, T(w) = exp(-v (1 - cos w)) the symbol.
 """
 
-from .model import Given, Statement, Theorem, algebra, increasing, induction, use
+from .model import Given, Statement, Step, Theorem, algebra, increasing, induction, use
 
 SCALE = "Lindeberg, Scale-space for discrete signals (1990)"
 SYMBOL = {"T(w, v)": "exp(-v*(1 - cos(w)))"}
@@ -18,7 +18,7 @@ def _theorem(
     words: str,
     variables: dict[str, str],
     claims: tuple[str, ...],
-    proof=None,
+    proof: tuple[Step, ...] | None = None,
     *,
     definitions: dict[str, str] | None = None,
     given: dict[str, Given] | None = None,

@@ -13,14 +13,13 @@ from .normal import (
     UNIT,
     Atom,
     Exponent,
-    FormulaError,
     Kinds,
     Monomial,
     Poly,
     normal,
     thaw,
 )
-from .terms import Term, parts
+from .terms import FormulaError, Term, parts
 
 # congruent to 3 mod 4, so that a square root is a power; 2, 3, 5, 7, 11 and 13 are squares modulo it
 PRIME = 2305843009213682039

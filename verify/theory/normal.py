@@ -133,7 +133,7 @@ def _reduce(atom: Atom, exponent: Exponent) -> tuple[Exponent, Poly | None]:
     if kind == "prime":
         whole = _whole(exponent)
         if whole:
-            return _shift(exponent, -whole), {UNIT: Fraction(atom[1]) ** whole}  # type: ignore[arg-type]
+            return _shift(exponent, -whole), {UNIT: Fraction(int(str(atom[1]))) ** whole}
     elif kind == "-1":
         poly = {m: c % 2 for m, c in thaw(exponent).items() if c % 2}
         sign = Fraction(1)

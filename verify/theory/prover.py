@@ -125,8 +125,9 @@ class Prover:
         left, right = (self.reader.read(t) for t in (goal.left, goal.right))
         for j in range(step.depth):
             name = "IH" if j == 0 else f"IH-{j}"
-            self.hypotheses[name] = tuple(  # type: ignore[assignment]
-                e.subs(variable, variable - j) for e in (left, right)
+            self.hypotheses[name] = (
+                left.subs(variable, variable - j),
+                right.subs(variable, variable - j),
             )
         self.prove(following, step.children[-1])
         self.hypotheses.clear()

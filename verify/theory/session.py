@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .check import ProofError, check_refutation, check_theorem
+from .check import check_refutation, check_theorem
 from .library import REFUTATIONS, THEOREMS
 from .model import Statement
 from .proofs import collection, proof_json, refutation_json
+from .rules import ProofError
 from .terms import FormulaError
 from .witness import evaluate_witness
 

@@ -126,11 +126,6 @@ class Reader:
                 return sympy.factorial(go(args[0]))
             case "max":
                 return sympy.Max(*(go(a) for a in args))
-            case "Gap":
-                from .matrices import gap
-
-                value = gap(args)
-                return sympy.Rational(value.numerator, value.denominator)
         values, orders = [go(a) for a in args], [go(i) for i in index]
         target = functions.get(name, self.definitions.get(name))
         if isinstance(target, Term):

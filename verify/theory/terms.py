@@ -121,7 +121,7 @@ def _tree(text: str) -> ast.expr:
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH or re.search(r"[-+~]{20}", text.replace(" ", "")):
         raise FormulaError(f"a formula must be nested at most {MAX_DEPTH} deep")
-    if re.search(r"\d{%d}" % (MAX_DIGITS + 1), text):
+    if re.search(rf"\d{{{MAX_DIGITS + 1}}}", text):
         raise FormulaError(f"a number must have at most {MAX_DIGITS} digits")
     try:
         return ast.parse(text.strip(), mode="eval").body
