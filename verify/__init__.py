@@ -1,4 +1,4 @@
-"""Machine proofs of the theory, and proofs or refutations about real networks; names load lazily."""
+"""Machine proofs of the theory, and proofs or refutations about real networks; lazy names."""
 
 from importlib import import_module
 from typing import Any

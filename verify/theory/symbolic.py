@@ -2,7 +2,7 @@
 
 `simplify`, `equals` and numerics are not used. An equation is closed by `vanishes`: every power, exponential,
 function application and integral becomes an independent atom and the numerator of the difference must expand to
-zero over Q. Derivatives and substitutions are sympy's own; nothing is shared with the checker but the syntax.
+zero over Q. Derivatives and substitutions are sympy's own; only the parser and the reading of definitions are shared with the checker.
 """
 
 from collections.abc import Mapping
