@@ -108,9 +108,7 @@ def _needed(item, items):
     return found
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[" * 100_000, '{"format": NaN}', '{"format": "x", "items": []}']
-)
+@pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"format": NaN}', '{"format": "x", "items": []}'])
 def test_a_bad_file_is_a_clear_error_with_status_2(text, tmp_path, capsys):
     path = tmp_path / "bad.json"
     path.write_text(text)

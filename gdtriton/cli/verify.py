@@ -10,9 +10,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
     theory = kinds.add_parser("theory", help="the theorems")
     theory.add_argument("--list", action="store_true", help="list the theorems and stop")
-    theory.add_argument(
-        "--json", type=Path, metavar="F", help="write the proof file, for check-proof"
-    )
+    theory.add_argument("--json", type=Path, metavar="F", help="write the proof file, for check-proof")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -30,9 +30,7 @@ from .terms import (
 
 MAX_HEAT_TERMS = 30
 Definitions = Mapping[str, Term]  # name -> lambda, or a formula for a plain name
-UNDER_INTEGRAL: set[str] = (
-    set()
-)  # signs that a derivative has passed since the set was last cleared
+UNDER_INTEGRAL: set[str] = set()  # signs that a derivative has passed since the set was last cleared
 
 
 def differentiate(term: Term, variable: str) -> Term:
@@ -49,10 +47,7 @@ def differentiate(term: Term, variable: str) -> Term:
         return add(*(differentiate(a, variable) for a in term.args))
     if term.head == "mul":
         return add(
-            *(
-                mul(*term.args[:i], differentiate(a, variable), *term.args[i + 1 :])
-                for i, a in enumerate(term.args)
-            )
+            *(mul(*term.args[:i], differentiate(a, variable), *term.args[i + 1 :]) for i, a in enumerate(term.args))
         )
     if term.head == "pow":
         base, exponent = term.args

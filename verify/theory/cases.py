@@ -57,10 +57,7 @@ def order_types(relation: Relation, names: Sequence[str], kinds: Kinds) -> int:
         for i, group in enumerate(order):
             level = add(level, symbol(f"gap{i}")) if i else level
             values.update(dict.fromkeys(group, level))
-        left, right = (
-            normal(_decide(substitute(t, values), local), local)
-            for t in (relation.left, relation.right)
-        )
+        left, right = (normal(_decide(substitute(t, values), local), local) for t in (relation.left, relation.right))
         difference = plus(left, right, Fraction(-1))
         if not _holds(difference, relation.op, local):
             raise FormulaError(f"fails in the order {' < '.join('='.join(g) for g in order)}")
@@ -131,10 +128,7 @@ def bisect(relation: Relation, box: Mapping[str, tuple[Fraction, Fraction]]) -> 
         done += 1
         if done > MAX_BOXES:
             raise FormulaError("branch-and-bound did not finish")
-        values = {
-            n: (enclose(low)[0], enclose(high)[1])
-            for n, (low, high) in zip(names, sides, strict=True)
-        }
+        values = {n: (enclose(low)[0], enclose(high)[1]) for n, (low, high) in zip(names, sides, strict=True)}
         left, right = evaluate(relation.left, values), evaluate(relation.right, values)
         low, high = (left, right) if sign > 0 else (right, left)
         if low[0] > high[1] or (low[0] == high[1] and relation.op != ">"):

@@ -150,9 +150,7 @@ def display(statement: Statement) -> dict[str, list[str]]:
     }
 
 
-def context_of(
-    statement: Statement, facts: Mapping[str, Fact], principles: frozenset[str]
-) -> Context:
+def context_of(statement: Statement, facts: Mapping[str, Fact], principles: frozenset[str]) -> Context:
     """Declarations, definitions and hypotheses of a statement, ready for its claims."""
     for name, kind in statement.variables.items():
         if kind not in KINDS and not kind.startswith("in "):
@@ -167,9 +165,7 @@ def context_of(
         relation = context.read_relation(item.formula)
         names = free_names(relation.left) | free_names(relation.right)
         if not set(item.for_all) <= names:
-            raise ProofError(
-                None, f"hypothesis {name[:40]}: for_all names something that does not occur"
-            )
+            raise ProofError(None, f"hypothesis {name[:40]}: for_all names something that does not occur")
         own[f"given:{name}"] = Fact(relation, {v: kinds.of[v] for v in item.for_all})
         rigid |= {n for n in names - set(item.for_all) if kinds.of.get(n, "function") != "function"}
     context.facts = {**facts, **own}
@@ -200,9 +196,7 @@ def same_statement(a: Statement, b: Statement) -> str | None:
         other_item = b.given[name]
         if item.for_all != other_item.for_all:
             return f"hypothesis {name}"
-        if not same(
-            first.read_relation(item.formula), second.read_relation(other_item.formula), first.kinds
-        ):
+        if not same(first.read_relation(item.formula), second.read_relation(other_item.formula), first.kinds):
             return f"hypothesis {name}"
     for i, (claim, other_claim) in enumerate(zip(a.claims, b.claims, strict=True), 1):
         if not same(first.read_relation(claim), second.read_relation(other_claim), first.kinds):
@@ -249,9 +243,7 @@ def _library(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:
     try:
         return lookup(theorem_id, parameters)
     except (KeyError, ValueError) as error:
-        raise ProofError(
-            None, f"no theorem {theorem_id[:60]!r} with these parameters: {error}"
-        ) from error
+        raise ProofError(None, f"no theorem {theorem_id[:60]!r} with these parameters: {error}") from error
 
 
 def check_theorem(data: Any, established: dict[str, Statement]) -> int:
@@ -278,9 +270,7 @@ def check_theorem(data: Any, established: dict[str, Statement]) -> int:
     except FormulaError as error:
         raise ProofError(None, f"statement: {error}") from error
     if difference is not None:
-        raise ProofError(
-            None, f"the statement is not that of theorem {theorem.id}: {difference} differs"
-        )
+        raise ProofError(None, f"the statement is not that of theorem {theorem.id}: {difference} differs")
     assumptions = _strings(proof["assumptions"], "assumptions")
     if sorted(assumptions) != sorted(theorem.axioms):
         raise ProofError(None, f"the assumptions are not those of theorem {theorem.id}")
@@ -301,9 +291,7 @@ def check_theorem(data: Any, established: dict[str, Statement]) -> int:
 def lemma_facts(name: str, statement: Statement) -> dict[str, Fact]:
     """The claims of a proved theorem without hypotheses, for all values of its variables."""
     if statement.given:
-        raise ProofError(
-            None, f"lemma {name} has hypotheses; only unconditional theorems are lemmas"
-        )
+        raise ProofError(None, f"lemma {name} has hypotheses; only unconditional theorems are lemmas")
     context = context_of(statement, {}, frozenset())
     return {
         f"{name}/{i}": Fact(context.read_relation(claim), statement.variables)
@@ -311,9 +299,7 @@ def lemma_facts(name: str, statement: Statement) -> dict[str, Fact]:
     }
 
 
-def _check_steps(
-    steps: list[Any], statement: Statement, facts: Mapping[str, Fact], principles: frozenset[str]
-) -> int:
+def _check_steps(steps: list[Any], statement: Statement, facts: Mapping[str, Fact], principles: frozenset[str]) -> int:
     if len(steps) > MAX_STEPS:
         raise ProofError(None, f"a proof has at most {MAX_STEPS} steps")
     for i, step in enumerate(steps, 1):

@@ -48,9 +48,7 @@ THEOREMS = (
             },
             claims=("D(G(x, s)*K(y, s), s) == s*(LG(x, s)*K(y, s) + G(x, s)*D(K(y, s), y, y))",),
         ),
-        proof=(
-            algebra(use("given:diffusion in x", "K(y, s)"), use("given:diffusion in y", "G(x, s)")),
-        ),
+        proof=(algebra(use("given:diffusion in x", "K(y, s)"), use("given:diffusion in y", "G(x, s)")),),
     ),
     Theorem(
         id="unit-mass",

@@ -83,9 +83,7 @@ THEOREMS = (
         (
             induction(
                 "m",
-                algebra(
-                    use("given:order zero"), use("hermite-zero", "-g1(x, s)", y="x/(s*2**(1/2))")
-                ),
+                algebra(use("given:order zero"), use("hermite-zero", "-g1(x, s)", y="x/(s*2**(1/2))")),
                 algebra(
                     use("given:next order"),
                     use("IH", "1", "x"),
@@ -147,10 +145,7 @@ THEOREMS = (
         " s^-N G((x - u)/s), so each derivative of it brings a factor 1/s.",
         Statement(
             {k: v for k, v in _KERNEL.items() if k != "p"},
-            (
-                "Int(F(u/S)*(S*s)**(-N)*G[m]((S*x - u)/(S*s)), u, N)"
-                " == Int(F(u)*s**(-N)*G[m]((x - u)/s), u, N)",
-            ),
+            ("Int(F(u/S)*(S*s)**(-N)*G[m]((S*x - u)/(S*s)), u, N) == Int(F(u)*s**(-N)*G[m]((x - u)/s), u, N)",),
         ),
         (algebra(_TO_SCALED_1),),
         f"{LINDEBERG}, eq. (15)",
@@ -229,15 +224,9 @@ THEOREMS = (
         " orders higher: L_s = s (L_xx + rest), rest the other axes of the Laplacian.",
         Statement(
             {"L": "function", "R": "function", "x": "real", "s": "positive", "m": "natural"},
-            (
-                "s*D(s**m*L[m](x, s), s) == m*s**m*L[m](x, s) + s**(m + 2)*(L[m + 2](x, s) + R[m](x, s))",
-            ),
+            ("s*D(s**m*L[m](x, s), s) == m*s**m*L[m](x, s) + s**(m + 2)*(L[m + 2](x, s) + R[m](x, s))",),
             {},
-            {
-                "diffusion of order m": Given(
-                    "L[m, 1](x, s) == s*(L[m + 2](x, s) + R[m](x, s))", ("m", "x", "s")
-                )
-            },
+            {"diffusion of order m": Given("L[m, 1](x, s) == s*(L[m + 2](x, s) + R[m](x, s))", ("m", "x", "s"))},
         ),
         (algebra(use("given:diffusion of order m", "s**(m + 1)")),),
         f"{NJET}, section 3.3",

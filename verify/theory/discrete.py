@@ -120,9 +120,7 @@ THEOREMS = (
                 use("cosine-sum", "1/2", a="w*(n + 1/2)", b="w"),
                 use("cosine-sum", "-1/2", a="w*(n + 1/2)", b="-w"),
             ),
-            algebra(
-                use("sine-sum", a="w*(n + 1/2)", b="w"), use("sine-sum", a="w*(n + 1/2)", b="-w")
-            ),
+            algebra(use("sine-sum", a="w*(n + 1/2)", b="w"), use("sine-sum", a="w*(n + 1/2)", b="-w")),
         ),
         axioms=("cosine-sum", "sine-sum"),
     ),
@@ -177,10 +175,7 @@ THEOREMS = (
         "Exact sigma gradient",
         "s d/ds H_n = n H_n + H_(n+2) for the scale-normalised discrete jet H_n = s^n lambda_n T, every n.",
         {"s": "positive", "w": "real", "n": "natural", **_LAM},
-        (
-            "s*D(s**n*lam(n, w)*T(w, s**2), s) == n*s**n*lam(n, w)*T(w, s**2)"
-            " + s**(n + 2)*lam(n + 2, w)*T(w, s**2)",
-        ),
+        ("s*D(s**n*lam(n, w)*T(w, s**2), s) == n*s**n*lam(n, w)*T(w, s**2) + s**(n + 2)*lam(n + 2, w)*T(w, s**2)",),
         (algebra(use("given:two orders more", "-s**(n + 2)*T(w, s**2)")),),
         definitions=SYMBOL,
         given=_STEP,

@@ -76,9 +76,7 @@ def _layer(
 ) -> Theorem:
     fields = {"F": "w"} if fields is None else fields
     functions = {n: "function" for f in fields for n in (f, f"{f}p")}
-    variables = {
-        k: v for k, v in {**_BASE, **functions, **(kinds or {})}.items() if k not in drop.split()
-    }
+    variables = {k: v for k, v in {**_BASE, **functions, **(kinds or {})}.items() if k not in drop.split()}
     given = {f"{f} is a field": _field(f, weight) for f, weight in fields.items()} | (extra or {})
     claims = (claim,) if isinstance(claim, str) else claim
     return Theorem(

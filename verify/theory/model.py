@@ -120,9 +120,7 @@ def use(fact: str, times: str = "1", derive: str = "", /, **values: str) -> Use:
 def induction(variable: str, base: Step | tuple[Step, ...], step: Step, start: str = "0") -> Step:
     """Induction; several base cases mean that the step may use as many previous values."""
     bases = base if isinstance(base, tuple) else (base,)
-    return Step(
-        "induction", variable=variable, start=start, depth=len(bases), children=(*bases, step)
-    )
+    return Step("induction", variable=variable, start=start, depth=len(bases), children=(*bases, step))
 
 
 def constant(variable: str, start: str, derivative: Step, value: Step) -> Step:

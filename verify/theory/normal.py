@@ -147,12 +147,7 @@ def _reduce(atom: Atom, exponent: Exponent) -> tuple[Exponent, Poly | None]:
         whole = _whole(exponent)
         if whole > 0:
             return _shift(exponent, -whole), integer_power(thaw(atom[1]), whole)  # type: ignore[arg-type]
-    elif (
-        kind == "sin"
-        and isinstance(exponent, Fraction)
-        and exponent.denominator == 1
-        and exponent >= 2
-    ):
+    elif kind == "sin" and isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent >= 2:
         half = int(exponent) // 2
         cosine: Atom = ("cos", *atom[1:])
         square = {UNIT: Fraction(1), frozenset([(cosine, Fraction(2))]): Fraction(-1)}
@@ -202,9 +197,7 @@ def positive(poly: Poly, kinds: Kinds, *, strict: bool = True) -> bool:
             if positive_atom(atom, kinds):
                 continue
             weak = atom[0] == "var" and kinds.is_nonnegative(str(atom[1]))
-            if not isinstance(exponent, Fraction) or not (
-                exponent % 2 == 0 or (weak and exponent > 0)
-            ):
+            if not isinstance(exponent, Fraction) or not (exponent % 2 == 0 or (weak and exponent > 0)):
                 return False
             even_only = True
         anchored = anchored or not even_only
@@ -216,11 +209,7 @@ def integer_valued(poly: Poly, kinds: Kinds) -> bool:
     return all(
         c.denominator == 1
         and all(
-            a[0] == "var"
-            and kinds.is_integer(str(a[1]))
-            and isinstance(e, Fraction)
-            and e.denominator == 1
-            and e >= 0
+            a[0] == "var" and kinds.is_integer(str(a[1])) and isinstance(e, Fraction) and e.denominator == 1 and e >= 0
             for a, e in m
         )
         for m, c in poly.items()
@@ -251,9 +240,7 @@ def raise_to(base: Poly, exponent: Poly, kinds: Kinds) -> Poly:
     return times(result, _settle({atom: frozen}, [atom]))
 
 
-def _monomial_power(
-    term: tuple[Monomial, Fraction], exponent: Exponent, whole: bool, kinds: Kinds
-) -> Poly:
+def _monomial_power(term: tuple[Monomial, Fraction], exponent: Exponent, whole: bool, kinds: Kinds) -> Poly:
     monomial, coefficient = term
     result: Poly = {UNIT: Fraction(1)}
     if coefficient < 0:
@@ -383,9 +370,7 @@ def _log(poly: Poly, kinds: Kinds) -> Poly:
     (monomial, coefficient), rest = _content(poly)
     total: Poly = {}
     for prime, count in _factor(coefficient):
-        total = plus(
-            total, {frozenset([(("log", ("prime", prime)), Fraction(1))]): Fraction(count)}
-        )
+        total = plus(total, {frozenset([(("log", ("prime", prime)), Fraction(1))]): Fraction(count)})
     for atom, exponent in monomial:
         if atom == E:
             total = plus(total, thaw(exponent))
@@ -395,9 +380,7 @@ def _log(poly: Poly, kinds: Kinds) -> Poly:
         logarithm: Poly = {frozenset([(("log", atom), Fraction(1))]): Fraction(1)}
         total = plus(total, times(thaw(exponent), logarithm))
     if rest is not None:
-        total = plus(
-            total, {frozenset([(("log", ("sum", freeze(rest))), Fraction(1))]): Fraction(1)}
-        )
+        total = plus(total, {frozenset([(("log", ("sum", freeze(rest))), Fraction(1))]): Fraction(1)})
     return total
 
 

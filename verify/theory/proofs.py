@@ -40,8 +40,7 @@ def flatten(goal: Relation, step: Step, steps: list[dict[str, Any]]) -> None:
     record: dict[str, Any] = {"number": len(steps) + 1, "shows": str(goal), "by": step.by}
     if step.by == "algebra":
         record["uses"] = [
-            {"fact": u.fact, "with": dict(u.values), "times": u.times, "derive": list(u.derive)}
-            for u in step.uses
+            {"fact": u.fact, "with": dict(u.values), "times": u.times, "derive": list(u.derive)} for u in step.uses
         ]
     elif step.by == "order-types":
         record["names"] = list(step.names)
@@ -61,10 +60,7 @@ def statement_json(statement: Statement) -> dict[str, Any]:
     return {
         "variables": dict(statement.variables),
         "definitions": dict(statement.definitions),
-        "given": {
-            k: {"formula": g.formula, "for_all": list(g.for_all)}
-            for k, g in statement.given.items()
-        },
+        "given": {k: {"formula": g.formula, "for_all": list(g.for_all)} for k, g in statement.given.items()},
         "claims": list(statement.claims),
         **display(statement),
     }

@@ -64,18 +64,14 @@ def _schemas(theorem: Theorem, library: Mapping[str, Theorem]) -> dict[str, _Sch
     for name in theorem.axioms:
         axiom = AXIOMS[name]
         if axiom.formula is not None:
-            found[name] = _Schema(
-                parse_relation(axiom.formula), Reader(axiom.variables, {}), axiom.variables
-            )
+            found[name] = _Schema(parse_relation(axiom.formula), Reader(axiom.variables, {}), axiom.variables)
     for name, given in theorem.statement.given.items():
         kinds = {v: theorem.statement.variables[v] for v in given.for_all}
         found[f"given:{name}"] = _Schema(parse_relation(given.formula), own, kinds)
     for lemma in theorem.lemmas:
         statement = library[lemma].statement
         for i, claim in enumerate(statement.claims, 1):
-            found[f"{lemma}/{i}"] = _Schema(
-                parse_relation(claim), _reader(statement), statement.variables
-            )
+            found[f"{lemma}/{i}"] = _Schema(parse_relation(claim), _reader(statement), statement.variables)
     return found
 
 
@@ -148,10 +144,7 @@ class Prover:
                 else:
                     replacements[schema.reader.symbol(name)] = value
             sides = (schema.relation.left, schema.relation.right)
-            left, right = (
-                schema.reader.read(t, functions).subs(replacements, simultaneous=True)
-                for t in sides
-            )
+            left, right = (schema.reader.read(t, functions).subs(replacements, simultaneous=True) for t in sides)
             op = schema.relation.op
         for variable in use.derive:
             symbol = self.reader.symbol(variable)
@@ -186,9 +179,7 @@ class Prover:
             holds = (
                 difference == 0
                 if goal.op == "=="
-                else (
-                    difference.is_nonnegative if goal.op == ">=" else (-difference).is_nonnegative
-                )
+                else (difference.is_nonnegative if goal.op == ">=" else (-difference).is_nonnegative)
             )
             if not holds:
                 raise NotClosedError(goal, difference)
@@ -207,9 +198,7 @@ class Prover:
                 return sympy.Integer(bool(gap.is_nonnegative if name == "le" else gap == 0))
             truth = [bool(i) for i in inner]
             if name in ("iff", "both", "either"):
-                value = {"iff": truth[0] == truth[1], "both": all(truth), "either": any(truth)}[
-                    name
-                ]
+                value = {"iff": truth[0] == truth[1], "both": all(truth), "either": any(truth)}[name]
                 return sympy.Integer(value)
         if term.head in ("add", "mul"):
             build = sympy.Add if term.head == "add" else sympy.Mul
@@ -259,8 +248,7 @@ def _subdivide(enclose: Any, sides: list[Any]) -> Iterator[None]:
     while stack:
         current = stack.pop()
         values = [
-            iv.mpf([iv.mpf(a.numerator).a / a.denominator, iv.mpf(b.numerator).b / b.denominator])
-            for a, b in current
+            iv.mpf([iv.mpf(a.numerator).a / a.denominator, iv.mpf(b.numerator).b / b.denominator]) for a, b in current
         ]
         result = enclose(*values)
         if result.a >= 0:

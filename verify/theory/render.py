@@ -115,9 +115,7 @@ def build(term: Term, level: int = 0) -> Box:
         if value.denominator != 1:
             box = Box("frac", "", (box, Box("number", str(value.denominator))))
         box = row(sign("-", "−"), box) if value < 0 else box
-        return (
-            fence(box) if (value < 0 and level) or (level >= 2 and value.denominator != 1) else box
-        )
+        return fence(box) if (value < 0 and level) or (level >= 2 and value.denominator != 1) else box
     if term.head == "sym":
         return name_box(str(term.data))
     if term.head == "add":
@@ -158,11 +156,7 @@ def _inverse(term: Term) -> Term | None:
     if term.head == "pow":
         base, exponent = term.args
         if isinstance(exponent.data, Fraction) and exponent.data < 0:
-            return (
-                base
-                if exponent.data == -1
-                else Term("pow", None, (base, Term("num", -exponent.data)))
-            )
+            return base if exponent.data == -1 else Term("pow", None, (base, Term("num", -exponent.data)))
     return None
 
 
@@ -184,9 +178,7 @@ def _product(term: Term, level: int) -> Box:
             below.append(inverse)
     box = _factors(above)
     if below:
-        box = Box(
-            "frac", "", (_factors(above, bool(len(above) > 1)), _factors(below, len(below) > 1))
-        )
+        box = Box("frac", "", (_factors(above, bool(len(above) > 1)), _factors(below, len(below) > 1)))
     box = row(sign("-", "−"), box) if negative else box
     return fence(box) if level >= 2 or (negative and level) else box
 

@@ -130,9 +130,7 @@ def _proportional(a: tuple[Poly, Poly], b: tuple[Poly, Poly], op: str) -> bool:
 def admits(value: Term, kind: str, kinds: Kinds) -> bool:
     """The formula is known to be of the kind for all admitted values of its variables."""
     if kind == "function":
-        return value.head == "lam" or (
-            value.head == "sym" and kinds.of.get(str(value.data)) == "function"
-        )
+        return value.head == "lam" or (value.head == "sym" and kinds.of.get(str(value.data)) == "function")
     if value.head == "lam":
         return False
     if kind in ("real", "vector"):
@@ -168,11 +166,7 @@ def decays(function: Term, kinds: Kinds) -> bool:
                     if dict(m).get(("var", name)) != 2 or not positive({rest: -c}, kinds):
                         return False
                 gaussian = True
-            elif (
-                atom[0] not in ("var", "cos", "sin")
-                or not isinstance(exponent, Fraction)
-                or exponent < 0
-            ):
+            elif atom[0] not in ("var", "cos", "sin") or not isinstance(exponent, Fraction) or exponent < 0:
                 return False
         if not gaussian:
             return False
@@ -196,9 +190,7 @@ def _equal_by_hypothesis(name: str, values: Mapping[str, Term], context: Context
         if not key.startswith("given:"):
             continue
         for spot in _spots(pair[0], context):
-            relation = instantiate(
-                fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds
-            )
+            relation = instantiate(fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds)
             if normal(add(relation.left, negate(relation.right)), kinds) == difference:
                 context.used.add(key)
                 return
@@ -241,14 +233,10 @@ def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]
     relation = instantiate(fact.relation, values, context.kinds)
     for variable in use["derive"]:
         if context.kinds.of.get(variable) not in SMOOTH or variable in context.rigid:
-            raise FormulaError(
-                f"{name} does not hold for all {variable}, so it has no derivative in it"
-            )
+            raise FormulaError(f"{name} does not hold for all {variable}, so it has no derivative in it")
         if relation.op != "==":
             raise FormulaError("inequalities have no derivative")
-        relation = Relation(
-            differentiate(relation.left, variable), "==", differentiate(relation.right, variable)
-        )
+        relation = Relation(differentiate(relation.left, variable), "==", differentiate(relation.right, variable))
     return relation, context.read(use["times"])
 
 
@@ -309,9 +297,7 @@ def prove(goal: Relation, steps: Iterator[Mapping[str, Any]], context: Context) 
         prove(obligation, steps, inner)
 
 
-def _apply(
-    rule: str, goal: Relation, step: Mapping[str, Any], context: Context
-) -> list[tuple[Relation, Context]]:
+def _apply(rule: str, goal: Relation, step: Mapping[str, Any], context: Context) -> list[tuple[Relation, Context]]:
     if rule == "algebra":
         close_by_algebra(goal, step["uses"], context)
         return []
@@ -319,9 +305,7 @@ def _apply(
         order_types(goal, step["names"], context.kinds)
         return []
     if rule == "branch-and-bound":
-        box = {
-            n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()
-        }
+        box = {n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()}
         _check_box(box, goal, context)
         bisect(goal, box)  # type: ignore[arg-type]
         return []
@@ -334,9 +318,7 @@ def _apply(
         return _induction(goal, variable, kind, start, step["depth"], context)
     if rule == "constant":
         if goal.op != "==" or variable in free_names(goal.right) or kind not in SMOOTH:
-            raise FormulaError(
-                "constant needs an equation whose right side is free of the variable"
-            )
+            raise FormulaError("constant needs an equation whose right side is free of the variable")
         if not admits(start, kind, context.kinds):
             raise FormulaError(f"the starting value must be {kind}")
         slope = Relation(differentiate(goal.left, variable), "==", ZERO)

@@ -182,11 +182,7 @@ def _integrals(expression: Any) -> Any:
     def rebuild(kind: Any, body: Any, bound: Any, *rest: Any) -> Any:
         body = spread(_integrals(body))
         level = 1 + max(
-            (
-                int(str(d.name)[5:])
-                for d in body.atoms(sympy.Symbol)
-                if str(d.name).startswith("slot.")
-            ),
+            (int(str(d.name)[5:]) for d in body.atoms(sympy.Symbol) if str(d.name).startswith("slot.")),
             default=-1,
         )
         slot = sympy.Symbol(f"slot.{level}", real=True)
@@ -196,11 +192,7 @@ def _integrals(expression: Any) -> Any:
             total += outside * Integral(kind, inside, slot, *rest)
         return total
 
-    found = {
-        i
-        for i in expression.atoms(Integral)
-        if not any(i != j and j.has(i) for j in expression.atoms(Integral))
-    }
+    found = {i for i in expression.atoms(Integral) if not any(i != j and j.has(i) for j in expression.atoms(Integral))}
     return expression.xreplace({i: rebuild(*i.args) for i in found})
 
 

@@ -160,9 +160,7 @@ def _convert(node: ast.expr, budget: list[int]) -> Term:
                     return Term("pow", None, (left, right))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return apply(_name(name), *(_convert(a, budget) for a in args))
-        case ast.Call(
-            func=ast.Subscript(value=ast.Name(id=name), slice=index), args=args, keywords=[]
-        ):
+        case ast.Call(func=ast.Subscript(value=ast.Name(id=name), slice=index), args=args, keywords=[]):
             indices = index.elts if isinstance(index, ast.Tuple) else [index]
             return apply(
                 _name(name),

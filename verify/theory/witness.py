@@ -13,9 +13,7 @@ from .terms import FormulaError, Relation, Term, free_names, parse, parse_relati
 DIGITS = 12
 
 
-def evaluate_witness(
-    statement: Statement, witness: Mapping[str, str]
-) -> tuple[int, str, str] | None:
+def evaluate_witness(statement: Statement, witness: Mapping[str, str]) -> tuple[int, str, str] | None:
     """The first claim that fails at the witness, with both sides as exact or enclosed numbers; None if none does.
 
     Every declared variable needs a value of its kind, every function a lambda; hypotheses must hold there
