@@ -114,9 +114,9 @@ _cached_matrix = lru_cache(maxsize=256)(_matrix)
 
 
 @lru_cache(maxsize=1024)
-def _cached_taps(sigma: float, order: int, discretisation: str, sigma_derivative: bool, dtype: torch.dtype) -> Tensor:
-    # The derivative in sigma is half a second difference more: its tails reach further.
-    radius = tap_radius(sigma, order + 2 * sigma_derivative, discretisation)
+def _cached_taps(
+    sigma: float, order: int, radius: int, discretisation: str, sigma_derivative: bool, dtype: torch.dtype
+) -> Tensor:
     value = torch.tensor(sigma, dtype=torch.float64)
     return kernel_taps(value, order, radius, discretisation, sigma_derivative=sigma_derivative).to(dtype)
 
@@ -148,7 +148,9 @@ class AxisOperators:
     ) -> Tensor:
         size = image.shape[axis] - (2 * margin if adjoint else 0)
         matrix = self.matrix(size, order, margin=margin, sigma_derivative=changed)
-        taps = _cached_taps(self.sigma, order, self.layer.discretisation, changed, self.dtype)
+        # One truncation for all: that of the highest derivative kernel in use, and of the diffusion it obeys.
+        radius = tap_radius(self.sigma, self.layer.order + 2 * changed, self.layer.discretisation)
+        taps = _cached_taps(self.sigma, order, radius, self.layer.discretisation, changed, self.dtype)
         if adjoint:
             return apply_band(matrix.T, taps.flip(0), image, axis, -margin)
         return apply_band(matrix, taps, image, axis, margin)

@@ -176,7 +176,7 @@ class _GaussianJetConv(nn.Module):
             if sigmas.shape != features.shape[:1]:
                 raise ValueError(f"{name}: sigmas must have shape [S = {features.shape[0]}], got {list(sigmas.shape)}")
         output = jet_conv(
-            features[None] if plain else features,
+            features.unsqueeze(0) if plain else features,
             self.weight,
             self._sigma(sigmas),
             self.bias,
@@ -188,7 +188,7 @@ class _GaussianJetConv(nn.Module):
             border=self.border,
             impl=self.impl,
         )
-        return output[0] if plain else output
+        return output.squeeze(0) if plain else output
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
