@@ -148,7 +148,10 @@ def _differentiate_adjoint(
         return (None,) * (len(inputs) + 1)
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        tracked = [x if x.requires_grad else x.detach().requires_grad_() for x in (grad, *inputs)]
+        # Nodes of their own: `grad` may itself depend on the inputs, and that path is not ours to follow.
+        tracked = [
+            x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in (grad, *inputs)
+        ]
         output = function(*tracked[1:])
         products = torch.autograd.grad(output, tracked[1:], tracked[0], create_graph=True, materialize_grads=True)
         terms = [
