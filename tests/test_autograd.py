@@ -138,10 +138,10 @@ def check_sigma_gradient(randn, sigma_value=1.4, norm_power=0.6, border="symmetr
     total = torch.tensor([1.0, 1.0, 2.0, 2.0, 2.0], dtype=torch.float64)
     diffusion = sigma_value * (cotangent * change).sum()
     power = norm_power / sigma_value * (total * weight * grad_weight).sum()
-    scale = float(cotangent.abs().sum() * weight.abs().sum())
-    assert abs(float(grad_sigma - (diffusion + power))) <= tolerance * U * scale
+    scale = (cotangent.abs().sum() * weight.abs().sum()).item()
+    assert abs((grad_sigma - (diffusion + power)).item()) <= tolerance * U * scale
     # Without the second term it is clearly wrong (the issue that finite differences found).
-    assert abs(float(grad_sigma - diffusion)) > 1e6 * U * scale
+    assert abs((grad_sigma - diffusion).item()) > 1e6 * U * scale
 
 
 @pytest.mark.parametrize("border", ["symmetric", "circular"])
