@@ -16,13 +16,14 @@ from .taps import DISCRETISATIONS
 
 IMPLEMENTATIONS = ("reference", "torch", "triton")
 MAX_ORDER = 6
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def check_tensor(function: str, name: str, value: Any) -> Tensor:
     """`value` is a floating-point tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{function}: {name} must be a tensor, got {type(value).__name__}")
-    if not value.dtype.is_floating_point:
+    if value.dtype not in FLOATS:
         raise TypeError(f"{function}: {name} must be a floating-point tensor, got {value.dtype}; use {name}.float()")
     return value
 
@@ -54,6 +55,12 @@ def check_flag(function: str, name: str, value: Any) -> None:
     """`value` is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
+
+
+def check_module(function: str, name: str, value: Any) -> None:
+    """`value` is a module."""
+    if not isinstance(value, torch.nn.Module):
+        raise TypeError(f"{function}: {name} must be a module, got {value!r}")
 
 
 def check_options(

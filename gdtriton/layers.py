@@ -10,15 +10,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .checks import check_flag, check_integer, check_number, check_options, check_tensor
+from .checks import check_flag, check_integer, check_module, check_number, check_options, check_tensor
 from .functional import Implementation, jet_conv
 from .operators import Border, inverse_factorials, jet_orders
 from .scales import positive_sigma
 from .taps import Discretisation
 
 LearnSigma = Literal["layer", "input", "output"]
-LOG_RANGE = math.log(64)
-"""Logarithm of the range of scales that the input model of `initial_gain` spans (six octaves)."""
+LOG_RANGE = math.log(16)
+"""Logarithm of the range of scales that the input model of `initial_gain` spans: four octaves (1/f images have more;
+rectified feature maps at the same sigma, which every layer but the first sees, have no more)."""
 
 
 def initial_gain(ndim: int, order: int, zero_order: bool) -> float:
@@ -29,15 +30,18 @@ def initial_gain(ndim: int, order: int, zero_order: bool) -> float:
 
         v_a = <theta^(2a)> Gamma(|a|) / (2 LOG_RANGE),   <theta^(2a)> the mean over the unit sphere,
 
-    (v_0 = 1), and the gain is sqrt(2 / sum_a v_a / a!^2). Independent of sigma, as shared weights must be.
+    and the gain is sqrt(2 / sum_a v_a / a!^2). With the zero order a stack of layers at one sigma tends to constant
+    images, to which no derivative responds: v_0 = 1 alone counts, and the gain is sqrt(2). Independent of sigma, as
+    shared weights must be.
+
+    Measured without batch norm (order 2, 2-D, 24 channels, relative sigma 1, rms of layer 20 over that of layer 1, MEASURED
     """
-    orders = jet_orders(ndim, order, zero_order=zero_order)
+    if zero_order:
+        return math.sqrt(2)
+    orders = jet_orders(ndim, order, zero_order=False)
     total = 0.0
     for a, factor in zip(orders, inverse_factorials(orders), strict=True):
         n = sum(a)
-        if n == 0:
-            total += 1.0
-            continue
         sphere = math.prod(math.gamma(k + 0.5) / math.gamma(0.5) for k in a)
         sphere *= math.gamma(ndim / 2) / math.gamma(n + ndim / 2)
         total += factor**2 * sphere * math.gamma(n) / (2 * LOG_RANGE)
@@ -247,6 +251,7 @@ def sigma_parameters(module: nn.Module) -> list[nn.Parameter]:
     Returns:
         Every distinct `log_relative_sigma` parameter, in the order of `module.parameters()`.
     """
+    check_module("sigma_parameters", "module", module)
     return [
         parameter for name, parameter in module.named_parameters() if name.rpartition(".")[2] == "log_relative_sigma"
     ]
