@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .operators import axis_operator, has_spectrum, inverse_factorials, jet_orders
+from .operators import axis_operator, band_operator, has_spectrum, inverse_factorials, jet_orders
 from .taps import kernel_taps, tap_radius
 
 EDGE_SHARE = 0.3
@@ -72,14 +72,11 @@ def apply_band(matrix: Tensor, taps: Tensor, image: Tensor, axis: int, shift: in
     rows, columns = matrix.shape
     lead, trail = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
     radius = len(taps) // 2
-    edge = radius + abs(shift)
-    dense_is_cheaper = trail == 1 and columns <= CACHED_SIZE
-    if dense_is_cheaper or image.device.type != "cpu" or edge > EDGE_SHARE * columns or radius + shift < 0:
-        return apply_axis(matrix, image, axis)
     flat = image.reshape(lead, columns, trail)
     kernel = taps.view(1, 1, 1, -1).expand(trail, 1, 1, -1).contiguous()
     padded = F.conv2d(flat.unsqueeze(1).permute(0, 3, 1, 2), kernel, padding=(0, radius + shift), groups=trail)
     result = padded.permute(0, 2, 3, 1).reshape(lead, rows, trail)
+    edge = radius + abs(shift)
     # Only a circular border reaches across: elsewhere an edge row ends 2 * edge columns from its own end.
     near = columns if bool(matrix[0, -1] != 0) else min(columns, 2 * edge)
     result[:, :edge] = torch.matmul(matrix[:edge, :near], flat[:, :near])
@@ -87,38 +84,44 @@ def apply_band(matrix: Tensor, taps: Tensor, image: Tensor, axis: int, shift: in
     return result.view(*image.shape[:axis], rows, *image.shape[axis + 1 :])
 
 
-def _matrix(
-    size: int,
-    sigma: float,
-    order: int,
-    discretisation: str,
-    border: str,
-    margin: int,
-    sigma_derivative: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> Tensor:
+class _Operator(NamedTuple):
+    """What determines the matrix of one axis."""
+
+    sigma: float
+    order: int
+    discretisation: str
+    border: str
+    margin: int
+    sigma_derivative: bool
+    dtype: torch.dtype
+    device: torch.device
+
+
+def _dense(size: int, what: _Operator) -> Tensor:
+    """P_n or dP_n / dsigma, untruncated, [size + 2 * margin, size]."""
     matrix = axis_operator(
         size,
-        torch.tensor(sigma, dtype=torch.float64),
-        order,
-        discretisation=discretisation,
-        border=border,
-        margin=margin,
-        sigma_derivative=sigma_derivative,
+        torch.tensor(what.sigma, dtype=torch.float64),
+        what.order,
+        discretisation=what.discretisation,
+        border=what.border,
+        margin=what.margin,
+        sigma_derivative=what.sigma_derivative,
     )
-    return matrix.to(device, dtype)
+    return matrix.to(what.device, what.dtype)
 
 
-_cached_matrix = lru_cache(maxsize=256)(_matrix)
+def _band(size: int, what: _Operator, radius: int) -> tuple[Tensor, Tensor]:
+    """The same cut to taps -radius .. radius, and the taps: forward and adjoint share every truncated entry."""
+    sigma = torch.tensor(what.sigma, dtype=torch.float64)
+    changed = what.sigma_derivative
+    taps = kernel_taps(sigma, what.order, radius, what.discretisation, sigma_derivative=changed)
+    matrix = band_operator(taps, size, what.border, what.margin)
+    return matrix.to(what.dtype), taps.to(what.dtype)
 
 
-@lru_cache(maxsize=1024)
-def _cached_taps(
-    sigma: float, order: int, radius: int, discretisation: str, sigma_derivative: bool, dtype: torch.dtype
-) -> Tensor:
-    value = torch.tensor(sigma, dtype=torch.float64)
-    return kernel_taps(value, order, radius, discretisation, sigma_derivative=sigma_derivative).to(dtype)
+_cached_dense = lru_cache(maxsize=256)(_dense)
+_cached_band = lru_cache(maxsize=256)(_band)
 
 
 class AxisOperators:
@@ -135,22 +138,21 @@ class AxisOperators:
         self.sigma, self.layer, self.margin = sigma, layer, margin
         self.dtype, self.device = like.dtype, like.device
 
-    def matrix(self, size: int, order: int, *, margin: int = 0, sigma_derivative: bool = False) -> Tensor:
-        """P_n or dP_n / dsigma, [size + 2 * margin, size]."""
-        build = _cached_matrix if size <= CACHED_SIZE else _matrix
-        return build(
-            size, self.sigma, order, self.layer.discretisation, self.layer.border,
-            self.margin, sigma_derivative, self.dtype, self.device,
-        )  # fmt: skip
-
     def _product(
         self, image: Tensor, axis: int, order: int, *, changed: bool = False, margin: int = 0, adjoint: bool = False
     ) -> Tensor:
-        size = image.shape[axis] - (2 * margin if adjoint else 0)
-        matrix = self.matrix(size, order, margin=margin, sigma_derivative=changed)
+        size, trail = image.shape[axis] - (2 * margin if adjoint else 0), math.prod(image.shape[axis + 1 :])
+        layer, few = self.layer, size <= CACHED_SIZE
+        what = _Operator(
+            self.sigma, order, layer.discretisation, layer.border, margin, changed, self.dtype, self.device
+        )
         # One truncation for all: that of the highest derivative kernel in use, and of the diffusion it obeys.
-        radius = tap_radius(self.sigma, self.layer.order + 2 * changed, self.layer.discretisation)
-        taps = _cached_taps(self.sigma, order, radius, self.layer.discretisation, changed, self.dtype)
+        radius = tap_radius(self.sigma, layer.order + 2 * changed, layer.discretisation)
+        wide = radius + margin > EDGE_SHARE * size or radius < margin
+        if wide or self.device.type != "cpu" or (trail == 1 and few):
+            matrix = (_cached_dense if few else _dense)(size, what)
+            return apply_axis(matrix.T if adjoint else matrix, image, axis)
+        matrix, taps = (_cached_band if few else _band)(size, what, radius)
         if adjoint:
             return apply_band(matrix.T, taps.flip(0), image, axis, -margin)
         return apply_band(matrix, taps, image, axis, margin)
