@@ -9,7 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdtriton.operators import BORDERS, axis_operator, fold, has_spectrum, inverse_factorials, jet_orders, spectral_basis
+from gdtriton.operators import (
+    BORDERS,
+    axis_operator,
+    fold,
+    has_spectrum,
+    inverse_factorials,
+    jet_orders,
+    spectral_basis,
+)
 from gdtriton.taps import DISCRETISATIONS, difference_taps, exact_radius, kernel_taps
 
 # Products of matrices with row sums of at most 2^n, of a few hundred rounded terms.
