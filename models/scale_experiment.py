@@ -35,7 +35,10 @@ class ExperimentConfig:
         n_train: Training images.
         n_test: Held-out images.
         network: The Gaussian derivative network as it is trained.
+        train_border: Black pixels on each side of the training canvas beyond what holds the digit. The border mirrors
+            the image, and the mirror image must stay out of the receptive field of the scale channel that answers.
         matched_channel: The scale channel that answers at the training size (`training.matched_scale_logits`).
+        other_channels: Number of other scale channels that a training batch sees.
         cnn: The rival.
         network_recipe, cnn_recipe, resized_recipe: How each is trained.
         tolerance: The CNN is trained longer until it is at most so many points below the network at the training size.
@@ -46,14 +49,16 @@ class ExperimentConfig:
     train_size: float = 24.0
     span: float = 8.0
     n_sizes: int = 17
-    n_train: int = 1597
-    n_test: int = 200
+    n_train: int = 1637
+    n_test: int = 160
     network: GaussDerNetConfig = field(
-        default_factory=lambda: GaussDerNetConfig(channels=(12, 16, 24), sigma_0=2**-0.5, n_scales=7, layer_ratio=1.4)
+        default_factory=lambda: GaussDerNetConfig(channels=(12, 16, 24), sigma_0=2**-0.5, n_scales=7, layer_ratio=1.3)
     )
+    train_border: int = 4
     matched_channel: int = 3
+    other_channels: int = 3
     cnn: PlainCNNConfig = field(default_factory=PlainCNNConfig)
-    network_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=9, learning_rate=2e-2))
+    network_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8, learning_rate=2e-2))
     cnn_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=4, learning_rate=1e-2))
     resized_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=5, learning_rate=1e-2))
     tolerance: float = 1.0
@@ -68,8 +73,8 @@ class ExperimentConfig:
 
     @property
     def train_canvas(self) -> int:
-        """Just large enough for the training size."""
-        return canvas_for(self.train_size)
+        """Just large enough for the training size and its border."""
+        return canvas_for(self.train_size) + 2 * self.train_border
 
     @property
     def test_canvas(self) -> int:
@@ -165,7 +170,7 @@ def run_experiment(config: ExperimentConfig, device: torch.device, reporter: Rep
     epochs = {"network": config.network_recipe.epochs, "cnn": 0, "cnn_resized": config.resized_recipe.epochs}
 
     network = build(GaussDerNet, config.network)
-    matched = matched_scale_logits(network, config.matched_channel)
+    matched = matched_scale_logits(network, config.matched_channel, config.other_channels, config.seed)
     seconds["network"] = train("network, one size", network, fixed, config.network_recipe, matched)
 
     examples = enlarge(split.test.to(device), config.train_size, config.test_canvas)

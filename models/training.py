@@ -50,20 +50,30 @@ def steps_per_epoch(n_images: int, batch_size: int) -> int:
     return max(1, n_images // batch_size)
 
 
-def matched_scale_logits(network: GaussDerNet, channel: int) -> Logits:
+def matched_scale_logits(network: GaussDerNet, channel: int, others: int, seed: int) -> Logits:
     """Logits for training at one known size: right answers in one scale channel, wrong ones in none.
 
-    The right class is read from the given scale channel, every other class from the maximum over all of them. So the
-    training size is tied to one sigma, and no scale channel may take the digit for another one. By covariance an image
-    S times as large is then recognised S times as coarse, as long as there is such a scale channel. With the maximum
-    for the right class too, it is left to chance which scale channel learns to answer, one at an end of the range
-    included, where a change of size has nowhere to go.
+    The right class is read from the given scale channel, every other class from the maximum over it and `others` more,
+    drawn anew for every batch. So the training size is tied to one sigma, and no scale channel may take the digit for
+    another one. By covariance an image S times as large is then recognised S times as coarse, as long as there is such
+    a scale channel. With the maximum for the right class too, it is left to chance which scale channel learns to answer,
+    one at an end of the range included, where a change of size has nowhere to go.
+
+    Args:
+        network: With scale channels.
+        channel: Index of the one that answers at the training size.
+        others: How many of the other scale channels a batch sees: all would cost more and teach the same.
+        seed: Of the draws.
     """
+    generator = torch.Generator().manual_seed(seed)
+    rest = torch.tensor([i for i in range(network.config.n_scales) if i != channel], dtype=torch.int64)
 
     def logits(images: Tensor, labels: Tensor) -> Tensor:
-        of_scales = network.scale_logits(images)
+        drawn = rest[torch.randperm(len(rest), generator=generator)[:others]]
+        channels = torch.cat([torch.tensor([channel]), drawn]).to(images.device)
+        of_scales = network.scale_logits(images, channels)
         right = nn.functional.one_hot(labels, of_scales.shape[2]).bool()
-        return torch.where(right, of_scales[channel], of_scales.amax(0))
+        return torch.where(right, of_scales[0], of_scales.amax(0))
 
     return logits
 

@@ -73,7 +73,7 @@ def test_canvases_are_odd_and_just_large_enough():
         canvas, needed = canvas_for(size), size * 11 / 8
         assert canvas % 2 == 1
         assert needed <= canvas < needed + 2
-    assert PUBLISHED.train_canvas == canvas_for(24.0) == 33
+    assert PUBLISHED.train_canvas - 2 * PUBLISHED.train_border == canvas_for(24.0) == 33
     assert canvas_for(max(PUBLISHED.sizes)) == PUBLISHED.test_canvas
 
 
@@ -165,11 +165,25 @@ def test_matched_scale_logits_read_the_right_class_from_one_scale_channel():
     network = GaussDerNet(GaussDerNetConfig(channels=(3,), sigma_0=1.0, n_scales=3, n_classes=4)).eval()
     images, labels = torch.rand(5, 1, 9, 9), torch.tensor([0, 3, 1, 1, 2])
     of_scales = scale_logits(network, images)
-    found = matched_scale_logits(network, 1)(images, labels).detach()
+    found = matched_scale_logits(network, 1, 2, 0)(images, labels).detach()
     for b, label in enumerate(labels.tolist()):
         for c in range(4):
             column = of_scales[:, b, c]
             assert float(found[b, c]) == pytest.approx(float(column[1] if c == label else column.max()), abs=1e-6)
+
+
+def test_matched_scale_logits_draw_other_scale_channels_for_every_batch():
+    torch.manual_seed(0)
+    network = GaussDerNet(GaussDerNetConfig(channels=(3,), sigma_0=1.0, n_scales=4, n_classes=2)).eval()
+    images, labels = torch.rand(3, 1, 9, 9), torch.tensor([0, 0, 0])
+    of_scales = scale_logits(network, images)[:, :, 1]
+    logits, pairs = matched_scale_logits(network, 2, 1, 0), set()
+    for _ in range(40):
+        wrong = logits(images, labels)[:, 1].detach()
+        matches = [i for i in (0, 1, 3) if torch.allclose(wrong, of_scales[[2, i]].amax(0), atol=1e-6)]
+        assert matches
+        pairs.add(tuple(matches))
+    assert len(pairs) > 1
 
 
 def test_training_learns_what_can_be_learned():

@@ -99,7 +99,7 @@ def selection_figure(result: "ExperimentResult") -> str:
 
 
 def example_figure(result: "ExperimentResult", n_images: int = 4) -> str:
-    """Held-out images at several sizes with what each of the three says; wrong answers in red."""
+    """Held-out images at several sizes with what each of the three says; wrong answers crossed."""
     config, split = result.config, result.split
     chosen_sizes = sorted({round(i * (config.n_sizes - 1) / 4) for i in range(5)})
     n_images = min(n_images, config.n_test)
@@ -119,7 +119,7 @@ def example_figure(result: "ExperimentResult", n_images: int = 4) -> str:
                 panel.set_ylabel(f"a {label}", rotation=0, labelpad=14, va="center")
             for k, key in enumerate(NAMES):
                 said = int(result.predictions[key][i, row])
-                text = f"{said}" if said == label else f"{said} wrong"
+                text = f"{said}" if said == label else f"{said} ✗"
                 panel.text(
                     (0.08, 0.5, 0.92)[k], -0.08, text, transform=panel.transAxes, ha=("left", "center", "right")[k],
                     va="top", fontsize=9, color=COLOURS[key], fontweight="normal" if said == label else "bold",
