@@ -55,8 +55,8 @@ def matched_scale_logits(network: GaussDerNet, channel: int, others: int, seed: 
 
     The right class is read from the given scale channel, every other class from the maximum over it and `others` more,
     drawn anew for every batch. So the training size is tied to one sigma, and no scale channel may take the digit for
-    another one. By covariance an image S times as large is then recognised S times as coarse, as long as there is such
-    a scale channel. With the maximum for the right class too, it is left to chance which scale channel learns to answer,
+    another one. By covariance an image S times as large is then recognised S times as coarse, while there is such a
+    scale channel. With the maximum for the right class too, it is left to chance which scale channel learns to answer,
     one at an end of the range included, where a change of size has nowhere to go.
 
     Args:
