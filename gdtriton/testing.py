@@ -3,7 +3,7 @@
 A result is compared with the reference in float64 on the same (already rounded) inputs. Elementwise, every route to
 a layer is a chain of sums of products, so with u the unit roundoff of the arithmetic and k the longest chain,
 
-    |computed - exact| <= gamma_k sum_a |w_a| / a! sigma^(p |a|) (A_{a_1} x ... x A_{a_N}) |f|,   gamma_k = k u / (1 - k u)
+    |computed - exact| <= gamma_k sum_a |w_a| / a! sigma^(p |a|) (A_{a_1} x ... x A_{a_N}) |f|, gamma_k = k u / (1-k u)
 
 plus one rounding of the output (N. Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1). A_n is the
 absolute value of the factors that the route multiplies: |P_n| (operators), |D_n| |P_0| (stencil) or
