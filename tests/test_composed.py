@@ -74,7 +74,14 @@ def test_each_route_within_its_own_bound(route, discretisation, border, dtype, n
     force_route(route)
     features, weight = randn(2, 2, 3, *SPATIAL[ndim]).to(dtype), randn(2, 3, n_jet(ndim, 3, True)).to(dtype)
     check_layer_result(
-        features, weight, [0.8, 3.0], route=route, order=3, zero_order=True, discretisation=discretisation, border=border
+        features,
+        weight,
+        [0.8, 3.0],
+        route=route,
+        order=3,
+        zero_order=True,
+        discretisation=discretisation,
+        border=border,
     )
 
 
@@ -83,9 +90,7 @@ def test_each_route_within_its_own_bound(route, discretisation, border, dtype, n
 @pytest.mark.parametrize("norm_power", [0.0, 1.0, 0.75])
 def test_every_order_and_norm_power(order, border, norm_power, randn):
     features, weight = randn(2, 1, 2, 9, 8).float(), randn(2, 2, n_jet(2, order, True)).float()
-    check_layer_result(
-        features, weight, [1.1, 6.0], order=order, zero_order=True, border=border, norm_power=norm_power
-    )
+    check_layer_result(features, weight, [1.1, 6.0], order=order, zero_order=True, border=border, norm_power=norm_power)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -125,7 +130,14 @@ def test_band_keeps_the_truncation_constant(size, border, order, randn, force_ro
     features, weight = randn(1, 1, 2, size, 3), torch.zeros(1, 2, n_jet(2, order, True), dtype=torch.float64)
     weight[..., -1] = 1  # the highest derivative along the long axis
     check_layer_result(
-        features, weight, [1.0], route="stencil", order=order, zero_order=True, border=border, discretisation="integrated"
+        features,
+        weight,
+        [1.0],
+        route="stencil",
+        order=order,
+        zero_order=True,
+        border=border,
+        discretisation="integrated",
     )
 
 
@@ -167,7 +179,8 @@ def _absolute_jets(image, sigma, order, border):
     """|P_a| |f| for the multi-indices of a 2-D jet, [J, H, W]: what the roundings of P_n itself are relative to."""
     value = torch.tensor(sigma, dtype=torch.float64)
     rows, columns = (
-        [sigma**n * axis_operator(size, value, n, border=border).abs() for n in range(order + 1)] for size in image.shape
+        [sigma**n * axis_operator(size, value, n, border=border).abs() for n in range(order + 1)]
+        for size in image.shape
     )
     return torch.stack([rows[n] @ image.abs() @ columns[m].T for n, m in jet_orders(2, order)])
 
@@ -269,9 +282,7 @@ def test_memory_layout_does_not_matter(sigma, discretisation, randn):
         jet_conv(constant, weight, [sigma] * 2, **options), jet_conv(constant.clone(), weight, [sigma] * 2, **options)
     )
     image = features[0, 0]
-    assert torch.equal(
-        gaussian_jet(image.mT.contiguous().mT, sigma, **options), gaussian_jet(image, sigma, **options)
-    )
+    assert torch.equal(gaussian_jet(image.mT.contiguous().mT, sigma, **options), gaussian_jet(image, sigma, **options))
 
 
 @pytest.mark.parametrize("sigma", [1.0, 7.0])

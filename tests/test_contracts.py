@@ -138,7 +138,9 @@ def test_compile_of_the_functions(randn, reset_dynamo):
         return gaussian_jet(image, [1.0, 2.0], 1).sum() + gaussian_smooth(image, 2.0).square().sum()
 
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
-    assert abs(float(compiled(image) - function(image))) <= 1e4 * unit_roundoff(torch.float64) * float(image.abs().sum())
+    assert abs(float(compiled(image) - function(image))) <= 1e4 * unit_roundoff(torch.float64) * float(
+        image.abs().sum()
+    )
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -277,7 +279,9 @@ def test_networks_in_other_dtypes(dtype, randn):
 
 def test_sigma_parameters():
     net = nn.Sequential(
-        GaussianJetConv2d(1, 2, learn_sigma="layer"), GaussianJetConv2d(2, 2), GaussianJetConv2d(2, 3, learn_sigma="output")
+        GaussianJetConv2d(1, 2, learn_sigma="layer"),
+        GaussianJetConv2d(2, 2),
+        GaussianJetConv2d(2, 3, learn_sigma="output"),
     )
     found = sigma_parameters(net)
     assert [p.shape for p in found] == [(), (3,)]
@@ -309,7 +313,9 @@ def fresh(code):
 
 
 def test_import_loads_no_torch():
-    fresh("import gdtriton, sys; gdtriton.__version__; dir(gdtriton); assert not {'torch', 'triton', 'numpy'} & set(sys.modules)")
+    fresh(
+        "import gdtriton, sys; gdtriton.__version__; dir(gdtriton); assert not {'torch', 'triton', 'numpy'} & set(sys.modules)"
+    )
 
 
 def test_core_without_triton():

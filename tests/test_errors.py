@@ -93,10 +93,7 @@ for function in (g.gaussian_smooth, g.gaussian_jet):
             r"sigma must be a number, got \[1.0\]",
         ),
     ]
-CALLS += [
-    (g.jet_conv, {"features": FEATURES, "weight": WEIGHT, "sigma": sigma}, *rest)
-    for sigma, *rest in SIGMAS
-]
+CALLS += [(g.jet_conv, {"features": FEATURES, "weight": WEIGHT, "sigma": sigma}, *rest) for sigma, *rest in SIGMAS]
 
 
 def conv_with(**changes):
@@ -122,7 +119,11 @@ CALLS += [
         ({"weight": WEIGHT[:0]}, ValueError, r"weight must .*got \[0, 4, 5\]"),
         ({"groups": 2}, ValueError, r"weight must .*groups = 2, got \[8, 4, 5\]"),
         ({"weight": WEIGHT[:7, :2], "groups": 2}, ValueError, r"weight must .*groups = 2, got \[7, 2, 5\]"),
-        ({"weight": WEIGHT.double()}, TypeError, "weight must have the dtype of features, torch.float32, got .*float64"),
+        (
+            {"weight": WEIGHT.double()},
+            TypeError,
+            "weight must have the dtype of features, torch.float32, got .*float64",
+        ),
         ({"weight": META}, ValueError, "weight must be on the device of features, cpu, got meta"),
         ({"bias": 1.0}, TypeError, "bias must be a tensor, got float"),
         ({"bias": torch.zeros(7)}, ValueError, r"bias must have shape \[C_out = 8\], got \[7\]"),
@@ -134,13 +135,19 @@ CALLS += [
         ({"sigma": [1.0]}, ValueError, r"sigma must have shape \[S = 2\], .*got \[1\]"),
         ({"sigma": torch.ones(2, 4)}, ValueError, r"sigma must .*\[S, 1, C_in = 4\] .*got \[2, 4\]"),
         ({"sigma": torch.ones(2, 8, 4)}, ValueError, r"sigma must .*\[S, C_out = 8, 1\], got \[2, 8, 4\]"),
-        ({"features": FEATURES.double(), "weight": WEIGHT.double(), "impl": "triton"}, ValueError, "impl must be 'torch'"),
+        (
+            {"features": FEATURES.double(), "weight": WEIGHT.double(), "impl": "triton"},
+            ValueError,
+            "impl must be 'torch'",
+        ),
     ]
 ]
 for cls in (g.GaussianJetConv1d, g.GaussianJetConv2d, g.GaussianJetConv3d):
     for name in ("in_channels", "out_channels"):
         for value, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), (None, TypeError)):
-            CALLS.append((cls, {"in_channels": 4, "out_channels": 8, name: value}, error, f"{name} must be .*got {value}"))
+            CALLS.append(
+                (cls, {"in_channels": 4, "out_channels": 8, name: value}, error, f"{name} must be .*got {value}")
+            )
 CALLS += [
     (layer, kwargs, *rest)
     for kwargs, *rest in [
@@ -172,7 +179,11 @@ CALLS += [
         ({"features": FEATURES.int(), "sigmas": TWO}, TypeError, "features must be a floating-point tensor"),
         ({"features": FEATURES}, ValueError, r"features must .*without sigmas, got \[2, 3, 4, 5, 6\]"),
         ({"features": FEATURES[0], "sigmas": TWO}, ValueError, r"features must .*with sigmas, got \[3, 4, 5, 6\]"),
-        ({"features": FEATURES[:, :, :3], "sigmas": TWO}, ValueError, r"features must have C_in = 4 .*\[2, 3, 3, 5, 6\]"),
+        (
+            {"features": FEATURES[:, :, :3], "sigmas": TWO},
+            ValueError,
+            r"features must have C_in = 4 .*\[2, 3, 3, 5, 6\]",
+        ),
         ({"features": FEATURES[..., :0], "sigmas": TWO}, ValueError, "features must not have an empty spatial axis"),
         ({"features": FEATURES.double(), "sigmas": TWO}, TypeError, "weight must have the dtype of features"),
         ({"features": FEATURES, "sigmas": [1.0, 2.0]}, TypeError, "sigmas must be a tensor, got list"),

@@ -125,7 +125,9 @@ def test_jets_of_pyscsp(discretisation, sigma, randn):
     image = randn(23, 31)
     actual = jets(image, sigma, 4, ndim=2, discretisation=discretisation)
     for j, (n_y, n_x) in enumerate(jet_orders(2, 4)):
-        golden = torch.from_numpy(computeNjetfcn(image.numpy(), "L" + "x" * n_x + "y" * n_y, sigma, PYSCSP[discretisation]))
+        golden = torch.from_numpy(
+            computeNjetfcn(image.numpy(), "L" + "x" * n_x + "y" * n_y, sigma, PYSCSP[discretisation])
+        )
         # pyscsp cuts its kernels at 1e-8 before it differences: 2^n sigma^n of it remains.
         bound = 2e-8 * (2 * max(sigma, 1)) ** (n_y + n_x) * float(image.abs().max())
         assert (actual[j] - (-1) ** n_y * golden).abs().max() < bound, (n_y, n_x)
@@ -134,7 +136,8 @@ def test_jets_of_pyscsp(discretisation, sigma, randn):
 
 
 @pytest.mark.parametrize(
-    ("discretisation", "method"), [("sampled-derivative", "samplgaussdervar"), ("integrated-derivative", "intgaussdervar")]
+    ("discretisation", "method"),
+    [("sampled-derivative", "samplgaussdervar"), ("integrated-derivative", "intgaussdervar")],
 )
 def test_derivative_kernels_of_pyscsp(discretisation, method, randn):
     from pyscsp.gaussders import gaussderconv

@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from gdtriton import EachScale, GaussianJetConv2d, ReadOut, ScaleDropout, ScaleGrid, ScaleLift, ScalePool, ScaleSequential
+from gdtriton import (
+    EachScale,
+    GaussianJetConv2d,
+    ReadOut,
+    ScaleDropout,
+    ScaleGrid,
+    ScaleLift,
+    ScalePool,
+    ScaleSequential,
+)
 from gdtriton.scales import positive_sigma
 
 NEG = -math.inf
