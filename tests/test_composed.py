@@ -171,7 +171,7 @@ def test_shapes_of_jets(randn):
         assert torch.equal(smooth, gaussian_jet(image.double(), 3.0, 2, impl=impl)[:, :, 0])
 
 
-# Rounding errors of the two passes (and of the stencil) add as random walks of a few dozen steps of mean square u^2 / 3.
+# Rounding errors of the two passes (and the stencil) add as random walks of a few dozen steps of mean square u^2 / 3.
 WALK = 4.0
 
 
