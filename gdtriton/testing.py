@@ -133,22 +133,28 @@ def layer_bound(
     for kind in routes:
         bound = torch.zeros_like(total)
         built: dict[tuple[int, float, int], tuple[Tensor, Tensor]] = {}
+        products: dict[tuple[int, int, float, int], Tensor] = {}
         for s in range(len(features)):
             for o in range(c_out):
                 for i in range(per_group):
                     channel = (o // out_per_group) * per_group + i
                     value = float(scales[s, min(o, scales.shape[1] - 1), min(channel, scales.shape[2] - 1)])
                     for j, (a, factor) in enumerate(zip(orders, inverse_factorials(orders), strict=True)):
-                        exact = perturbed = image[s, :, channel]
-                        for axis, n in enumerate(a):
-                            key = (spatial[axis], value, n)
-                            if key not in built:
-                                built[key] = _absolute_operator(*key, discretisation, border, kind, storage)
-                            absolute, error = built[key]
-                            exact = (exact.movedim(axis + 1, -1) @ absolute.T).movedim(-1, axis + 1)
-                            perturbed = (perturbed.movedim(axis + 1, -1) @ (absolute + error).T).movedim(-1, axis + 1)
+                        place = (s, channel, value, j)
+                        if place not in products:
+                            exact = perturbed = image[s, :, channel]
+                            for axis, n in enumerate(a):
+                                key = (spatial[axis], value, n)
+                                if key not in built:
+                                    built[key] = _absolute_operator(*key, discretisation, border, kind, storage)
+                                absolute, error = built[key]
+                                exact = (exact.movedim(axis + 1, -1) @ absolute.T).movedim(-1, axis + 1)
+                                perturbed = (perturbed.movedim(axis + 1, -1) @ (absolute + error).T).movedim(
+                                    -1, axis + 1
+                                )
+                            products[place] = chain * perturbed + perturbed - exact
                         factors = mix[o, i, j] * factor * value ** (norm_power * sum(a))
-                        bound[s, :, o] += factors * (chain * perturbed + perturbed - exact)
+                        bound[s, :, o] += factors * products[place]
         total = torch.maximum(total, bound)
     if bias is not None:
         total = total + chain * bias.detach().double().abs().view(-1, *(1,) * ndim)
