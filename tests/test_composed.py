@@ -18,6 +18,7 @@ from gdtriton.testing import (
 )
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+NDIMS = [1, 2, pytest.param(3, marks=pytest.mark.slow)]
 SPATIAL = {1: (37,), 2: (11, 13), 3: (5, 6, 7)}
 
 
@@ -52,7 +53,7 @@ def check_jet_result(image, sigma, order, *, ndim, **options):
     assert_within_rounding(actual, golden, bound.reshape(golden.shape))
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", NDIMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("discretisation", DISCRETISATIONS)
@@ -69,7 +70,7 @@ ROUTES += [("spectrum", "discrete", b) for b in ("symmetric", "circular")]
 
 @pytest.mark.parametrize(("route", "discretisation", "border"), ROUTES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", NDIMS)
 def test_each_route_within_its_own_bound(route, discretisation, border, dtype, ndim, randn, force_route):
     force_route(route)
     features, weight = randn(2, 2, 3, *SPATIAL[ndim]).to(dtype), randn(2, 3, n_jet(ndim, 3, True)).to(dtype)
@@ -149,7 +150,7 @@ def test_one_of_everything_and_an_empty_batch(S, B, C_in, C_out, sigma, randn):
         check_layer_result(features, weight, [sigma] * S, border=border, discretisation=discretisation)
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", NDIMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("border", BORDERS)
 def test_jets_within_rounding(ndim, dtype, border, randn):
@@ -171,7 +172,7 @@ def test_shapes_of_jets(randn):
         assert torch.equal(smooth, gaussian_jet(image.double(), 3.0, 2, impl=impl)[:, :, 0])
 
 
-# Rounding errors of the two passes (and of the stencil) add as random walks of a few dozen steps of mean square u^2 / 3.
+# Rounding errors of the two passes (and the stencil) add as random walks of a few dozen steps of mean square u^2 / 3.
 WALK = 4.0
 
 

@@ -201,8 +201,9 @@ def test_autocast_backward(randn):
     expected = torch.autograd.grad(wide(leaf, sigmas.double()), (leaf, *wide.parameters()), cotangent.double())
     for actual, golden in zip(grads, expected, strict=True):
         assert actual.dtype == torch.float32
-        # Two roundings to bfloat16 and a sum of them.
-        assert (actual - golden).norm() <= 4 * unit_roundoff(torch.bfloat16) * golden.norm()
+        # Two roundings to bfloat16; the gradient of a sigma is a sum whose terms may cancel.
+        scale = golden.norm() if golden.ndim else cotangent.float().norm() * output.detach().float().norm()
+        assert (actual - golden).norm() <= 4 * unit_roundoff(torch.bfloat16) * scale
 
 
 MODULES = [
@@ -313,9 +314,7 @@ def fresh(code):
 
 
 def test_import_loads_no_torch():
-    fresh(
-        "import gdtriton, sys; gdtriton.__version__; dir(gdtriton); assert not {'torch', 'triton', 'numpy'} & set(sys.modules)"
-    )
+    fresh("import gdtriton, sys; dir(gdtriton); assert not {'torch', 'triton', 'numpy'} & set(sys.modules)")
 
 
 def test_core_without_triton():
