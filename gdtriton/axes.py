@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .operators import axis_operator, has_spectrum, inverse_factorials, jet_orders
@@ -15,6 +16,10 @@ from .taps import tap_radius
 
 BAND_BLOCK = 32
 """Rows of a band operator that share one matrix product."""
+
+CONVOLVED_HALF_WIDTH = 32
+"""Taps up to this half width run as a depthwise convolution on a CPU; wider ones as products (equally fast at about 40
+on 112 pixels, 2 threads, 16 and 32 channels)."""
 
 CACHED_SIZE = 512
 """Axis length up to which operator matrices are kept between calls (1 MiB each in float32)."""
@@ -63,19 +68,52 @@ def apply_axis(matrix: Tensor, image: Tensor, axis: int) -> Tensor:
 
 
 def apply_band(matrix: Tensor, image: Tensor, axis: int, half_width: int, offset: int = 0) -> Tensor:
-    """`apply_axis` for a matrix that vanishes where |column - (row - offset)| > half_width."""
+    """`apply_axis` for a band matrix with equal rows but near the border.
+
+    Args:
+        matrix: [M, N]. Row i is centred at column i - offset and zero further than half_width from it, but for what
+            the border rule folds back into the first and the last columns.
+        image: Contiguous [B, *spatial, C].
+        axis: The axis of length N.
+        half_width: Of the taps.
+        offset: Margin of the rows, negative for the transpose.
+    """
     rows, columns = matrix.shape
     lead, trail = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
-    if trail == 1 or BAND_BLOCK + 2 * half_width > 0.8 * columns:
+    edge = half_width + 2 * abs(offset)
+    shape = (*image.shape[:axis], rows, *image.shape[axis + 1 :])
+    fast_convolution = image.device.type == "cpu" and image.dtype == torch.float32 and image.shape[-1] > 1
+    if fast_convolution and half_width <= CONVOLVED_HALF_WIDTH and rows > 2 * edge:
+        result = _convolve(matrix, image, axis, half_width, offset).view(lead, rows, trail)
+        flat, reach = image.reshape(lead, columns, trail), min(columns, edge + half_width + abs(offset))
+        result[:, :edge] = torch.matmul(matrix[:edge, :reach], flat[:, :reach])
+        result[:, rows - edge :] = torch.matmul(matrix[rows - edge :, columns - reach :], flat[:, columns - reach :])
+        return result.view(shape)
+    if trail == 1 or BAND_BLOCK + 2 * edge > 0.8 * columns:
         return apply_axis(matrix, image, axis)
     flat = image.reshape(lead, columns, trail)
     result = image.new_empty(lead, rows, trail)
     for start in range(0, rows, BAND_BLOCK):
         stop = min(start + BAND_BLOCK, rows)
-        first = min(max(0, start - offset - half_width), columns - 1)
-        last = max(min(columns, stop - offset + half_width), first + 1)
+        first = min(max(0, start - offset - edge), columns - 1)
+        last = max(min(columns, stop - offset + edge), first + 1)
         result[:, start:stop] = torch.matmul(matrix[start:stop, first:last], flat[:, first:last])
-    return result.view(*image.shape[:axis], rows, *image.shape[axis + 1 :])
+    return result.view(shape)
+
+
+def _convolve(matrix: Tensor, image: Tensor, axis: int, half_width: int, offset: int) -> Tensor:
+    """The rows away from the border as one depthwise convolution; the others are to be overwritten."""
+    channels, middle = image.shape[-1], matrix.shape[0] // 2
+    taps = matrix[middle, middle - offset - half_width : middle - offset + half_width + 1]
+    before, after = math.prod(image.shape[1:axis]), math.prod(image.shape[axis + 1 : -1])
+    size, padding = image.shape[axis], half_width + offset
+    if after == 1:  # convolve along the second spatial axis, so that threads share the images
+        planes, kernel, pads = image.view(-1, before, size, channels), taps.view(1, 1, 1, -1), (0, padding)
+    else:
+        planes, kernel, pads = image.view(-1, size, after, channels), taps.view(1, 1, -1, 1), (padding, 0)
+    kernel = kernel.expand(channels, -1, -1, -1).contiguous()
+    result = F.conv2d(planes.movedim(-1, 1), kernel, padding=pads, groups=channels)
+    return result.movedim(1, -1).contiguous()
 
 
 def _matrix(
@@ -145,9 +183,7 @@ class AxisOperators:
         """The transpose of `smooth`: [B, *(spatial + 2 margin), C] -> [B, *spatial, C]."""
         for axis in range(1, grad.ndim - 1):
             matrix = self.matrix(grad.shape[axis] - 2 * self.margin, 0).T
-            # Folded taps sit up to 2 * margin further from the shifted diagonal on the far side.
-            width = self.half_width(0) + 2 * self.margin
-            grad = apply_band(matrix, grad, axis, width, -self.margin)
+            grad = apply_band(matrix, grad, axis, self.half_width(0), -self.margin)
         return grad
 
     def derivative(self, image: Tensor, orders: tuple[int, ...], changed_axis: int | None = None) -> Tensor:

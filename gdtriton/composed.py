@@ -102,7 +102,7 @@ def _stencil_sigma(sigma: Tensor, layer: Layer, ndim: int) -> float | None:
 
 
 def saved_shape(features: Tensor, layer: Layer) -> tuple[int, ...]:
-    """Shape of what forward keeps for backward: the smoothed image, or its coefficients in the leading corner.
+    """Shape of what forward keeps for backward: the smoothed image, or its coefficients in the first elements.
 
     It cannot depend on sigma, since a compiler has to know it.
     Without a spectral form nothing is kept but the features.
@@ -139,23 +139,36 @@ def jet_conv(
     dtype, ndim = compute_dtype(features.dtype), features.ndim - 3
     spatial = tuple(features.shape[3:])
     weight = weight.to(dtype)
-    saved = _lazy_zeros(saved_shape(features, layer), dtype, features.device)
-    output = features.new_empty(*features.shape[:2], *spatial, weight.shape[0])
+    values = [_stencil_sigma(each, layer, ndim) for each in sigma]
+    shape = saved_shape(features, layer)
+    outputs: list[Tensor] = []
+    kept: list[Tensor] = []
     for s, image in enumerate(_channels_last(features, dtype)):
-        value = _stencil_sigma(sigma[s], layer, ndim)
+        value = values[s]
         if value is not None:
             result, smoothed = StencilRoute(value, layer, image, ndim).forward(image, weight)
             if layer.has_spectrum:
-                saved[s] = smoothed
+                kept.append(smoothed)
         elif layer.has_spectrum:
             route = SpectralRoute(sigma[s], layer, image, spatial, features.dtype)
             coefficients = route.analyse(image)
-            route.corner(saved[s]).copy_(coefficients)
+            kept.append(_lazy_zeros(shape[1:], dtype, features.device))
+            route.stored(kept[-1]).copy_(coefficients)
             result = route.forward(coefficients, weight)
         else:
             result = OperatorRoute(float(sigma[s]), layer, image, ndim).forward(image, weight)
-        output[s] = result if bias is None else result + bias.to(dtype)
-    return output.movedim(-1, 2), saved
+        if bias is not None:
+            result = result.add_(bias.to(dtype))
+        outputs.append(result.to(features.dtype))
+    saved = _join(kept) if kept else features.new_empty(shape, dtype=dtype)
+    return _join(outputs).movedim(-1, 2), saved
+
+
+def _join(scale_channels: list[Tensor]) -> Tensor:
+    """A new first axis, without a copy where there is only one; contiguous."""
+    if len(scale_channels) == 1:
+        return scale_channels[0].contiguous()[None]
+    return torch.stack(scale_channels)
 
 
 def jet_conv_backward(
@@ -178,8 +191,7 @@ def jet_conv_backward(
     dtype, ndim = compute_dtype(features.dtype), features.ndim - 3
     spatial = tuple(features.shape[3:])
     work = weight.to(dtype)
-    shape = (*features.shape[:2], *spatial, features.shape[2])
-    grad_features = features.new_empty(shape) if needs[0] else features.new_zeros(shape)
+    grads_features: list[Tensor] = []
     grad_weight, grad_sigma = torch.zeros_like(work), torch.zeros_like(sigma)
     images = None if layer.has_spectrum else _channels_last(features, dtype)
     for s, grad in enumerate(_channels_last(grad_output, dtype)):
@@ -191,18 +203,19 @@ def jet_conv_backward(
             pieces = StencilRoute(value, layer, grad, ndim).backward(grad, image, kept, work, needs)
         elif layer.has_spectrum:
             route = SpectralRoute(sigma[s], layer, grad, spatial, features.dtype)
-            coefficients = route.corner(saved[s]).contiguous()
-            pieces = route.backward(grad, coefficients, work, needs)
+            pieces = route.backward(grad, route.stored(saved[s]), work, needs)
         else:
             assert image is not None
             operators = OperatorRoute(float(sigma[s]), layer, grad, ndim)
             pieces = operators.backward(grad, image, work, needs)
         if pieces[0] is not None and needs[0]:
-            grad_features[s] = pieces[0]
+            grads_features.append(pieces[0].to(features.dtype))
         if pieces[1] is not None:
             grad_weight += pieces[1]
         if pieces[2] is not None:
             grad_sigma[s] = pieces[2].reshape(sigma[s].shape)
+    shape = (*features.shape[:2], *spatial, features.shape[2])
+    grad_features = _join(grads_features) if grads_features else features.new_zeros(shape)
     return grad_features.movedim(-1, 2), grad_weight.to(weight.dtype), grad_sigma
 
 

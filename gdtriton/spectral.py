@@ -10,6 +10,7 @@ sigma grows; the constant part never meets a derivative, so every order keeps it
 between input channels (m multiplies before the mixing) or output filters (after it) for the same price.
 """
 
+import math
 from functools import lru_cache
 
 import torch
@@ -245,6 +246,7 @@ class SpectralRoute:
             total = total + exponent.view(shape)
         return total
 
-    def corner(self, saved: Tensor) -> Tensor:
-        """The leading corner of a buffer [B, >= r_1, ..., >= r_N, C] that holds the coefficients."""
-        return saved[(slice(None), *(slice(k) for k in self.counts))]
+    def stored(self, saved: Tensor) -> Tensor:
+        """The first elements of a contiguous buffer as coefficients [B, r_1, ..., r_N, C]."""
+        shape = (saved.shape[0], *self.counts, saved.shape[-1])
+        return saved.view(-1)[: math.prod(shape)].view(shape)

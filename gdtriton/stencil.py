@@ -6,13 +6,14 @@ L is smoothed onto the margin from one extension of the image, so every border i
 rounding of L by about (2 sigma)^order: the route is for small sigma and low order.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .axes import AxisOperators, Layer
+from .axes import AxisOperators, Layer, apply_band
 from .operators import fold, inverse_factorials, jet_orders
 from .taps import difference_radius, difference_taps
 
@@ -32,6 +33,15 @@ def _stencils(ndim: int, order: int, zero_order: bool) -> Tensor:
             stencil = stencil[..., None] * F.pad(difference_taps(n), (radius - difference_radius(n),) * 2)
         stencils.append(stencil)
     return torch.stack(stencils)
+
+
+@lru_cache(maxsize=32)
+def _extended_laplacian(length: int, margin: int, border: str) -> Tensor:
+    """D_2 on an axis with its margin, [length, length], float64: the smoothed image obeys the border rule itself."""
+    size = length - 2 * margin
+    index, _ = fold(torch.arange(length)[:, None] - margin + torch.arange(-1, 2), size, border)
+    taps = difference_taps(2).expand(length, -1)
+    return torch.zeros(length, length, dtype=torch.float64).scatter_add(1, index + margin, taps)
 
 
 def takes(sigma: float, layer: Layer, ndim: int) -> bool:
@@ -94,24 +104,20 @@ class StencilRoute:
             assert grad_weight is not None
             orders = self.layer.total_orders(weight, self.ndim)
             power_term = (orders * weight * grad_weight).sum() * self.layer.norm_power / self.sigma
-            change = self._smoothing_change(image, smoothed)
-            grad_sigma = (grad_smoothed * change).sum() + power_term
+            changes = self._smoothing_changes(image, smoothed)
+            flat = grad_smoothed.view(-1)
+            grad_sigma = power_term + sum(torch.dot(flat, change.view(-1)) for change in changes)
         return grad_image, grad_weight, grad_sigma
 
-    def _smoothing_change(self, image: Tensor | None, smoothed: Tensor) -> Tensor:
-        """D smoothed / d sigma: sigma times the discrete Laplacian where diffusion is exact."""
-        axes = range(self.ndim)
-        if not self.layer.has_spectrum:
-            assert image is not None
-            return torch.stack([self.axes.smooth(image, changed_axis=a) for a in axes]).sum(0)
-        # The smoothed image obeys the border rule itself, so one more pixel of margin is an index.
-        margin = self.axes.margin
-        change = torch.zeros_like(smoothed)
-        for a in axes:
-            size = smoothed.shape[a + 1] - 2 * margin
-            index, _ = fold(torch.arange(-margin - 1, size + margin + 1), size, self.layer.border)
-            wide = smoothed.index_select(a + 1, (index + margin).to(smoothed.device))
-            length = smoothed.shape[a + 1]
-            centre = wide.narrow(a + 1, 1, length)
-            change += wide.narrow(a + 1, 0, length) - 2 * centre + wide.narrow(a + 1, 2, length)
-        return self.sigma * change
+    def _smoothing_changes(self, image: Tensor | None, smoothed: Tensor) -> Iterator[Tensor]:
+        """D smoothed / d sigma, axis by axis: sigma times the second difference where diffusion is exact."""
+        for a in range(self.ndim):
+            if self.layer.has_spectrum:
+                matrix = _extended_laplacian(smoothed.shape[a + 1], self.axes.margin, self.layer.border)
+                matrix = (self.sigma * matrix).to(smoothed.device, smoothed.dtype)
+                # On a circle the margin repeats what is far away: no band.
+                circular = self.layer.border == "circular"
+                yield apply_band(matrix, smoothed, a + 1, len(matrix) if circular else 1 + self.axes.margin)
+            else:
+                assert image is not None
+                yield self.axes.smooth(image, changed_axis=a)
