@@ -36,7 +36,7 @@ def initial_gain(ndim: int, order: int, zero_order: bool) -> float:
 
     Measured without batch norm (2-D, order 2, 24 channels, relative sigma 1), rms of layer 20 over layer 1 at sigma
     0.7, 1, 1.4, 2, 2.8, 4, 5.7, 8: 1/f noise .07 .37 .87 1.3 1.5 1.6 1.4 1.1; digits .03 .21 .67 1.4 2.1 2.3 1.9 1.2.
-    Below 1.4 central differences respond less (6 % a layer at 1, 15 % at 0.7): no gain shared by all sigmas can undo it.
+    Below 1.4 central differences respond less (6 % a layer at 1, 15 % at 0.7): no gain shared by all sigmas undoes it.
     """
     if zero_order:
         return math.sqrt(2)
