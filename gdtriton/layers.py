@@ -36,7 +36,7 @@ def initial_gain(ndim: int, order: int, zero_order: bool) -> float:
 
     Measured without batch norm (2-D, order 2, 24 channels, relative sigma 1), rms of layer 20 over layer 1 at sigma
     0.7, 1, 1.4, 2, 2.8, 4, 5.7, 8: 1/f noise .07 .37 .87 1.3 1.5 1.6 1.4 1.1; digits .03 .21 .67 1.4 2.1 2.3 1.9 1.2.
-    Below 1.4 central differences respond less (6 % a layer at 1, 15 % at 0.7): no gain shared by all sigmas undoes it.
+    Below 1.4 central differences respond less (6 % a layer at 1, 15 % at 0.7): no one gain can undo it.
     """
     if zero_order:
         return math.sqrt(2)
@@ -172,7 +172,7 @@ class _GaussianJetConv(nn.Module):
             if sigmas.shape != features.shape[:1]:
                 raise ValueError(f"{name}: sigmas must have shape [S = {features.shape[0]}], got {list(sigmas.shape)}")
         output = jet_conv(
-            features[None] if plain else features,
+            features.unsqueeze(0) if plain else features,
             self.weight,
             self._sigma(sigmas),
             self.bias,
@@ -184,7 +184,7 @@ class _GaussianJetConv(nn.Module):
             border=self.border,
             impl=self.impl,
         )
-        return output[0] if plain else output
+        return output.squeeze(0) if plain else output
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
