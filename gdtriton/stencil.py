@@ -127,7 +127,12 @@ class StencilRoute:
             line = kernel.permute(*others, a)[(1,) * (self.ndim - 1)]
             line += line.new_tensor([1.0, -2.0, 1.0])
         for a in range(1, self.ndim + 1):
-            smoothed = smoothed.narrow(a, margin - 1, smoothed.shape[a] - 2 * margin + 2)
+            size = smoothed.shape[a] - 2 * margin
+            if margin:
+                smoothed = smoothed.narrow(a, margin - 1, size + 2)
+            else:  # order 0 has no margin: extend by the border rule
+                index, _ = fold(torch.arange(-1, size + 1), size, self.layer.border)
+                smoothed = smoothed.index_select(a, index.to(smoothed.device))
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
         taps = kernel.expand(channels, 1, *kernel.shape)
         return convolve(smoothed.movedim(-1, 1), taps, groups=channels).movedim(1, -1)

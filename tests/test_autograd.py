@@ -109,6 +109,16 @@ def test_gradgradcheck_of_the_layer(route, discretisation, border, sigma_kind, r
     assert torch.autograd.gradgradcheck(layer, (features, weight, sigma, bias))
 
 
+@pytest.mark.parametrize("order", [0, 1, 3, 5])
+@pytest.mark.parametrize(("route", "discretisation", "border"), CASES)
+def test_gradcheck_of_every_order(order, route, discretisation, border, randn, force_route):
+    force_route(route)
+    features, weight = randn(1, 1, 1, 4).requires_grad_(), randn(2, 1, n_jet(1, order, True)).requires_grad_()
+    sigma = torch.tensor([0.9], dtype=torch.float64, requires_grad=True)
+    options = {"order": order, "zero_order": True, "discretisation": discretisation, "border": border}
+    assert torch.autograd.gradcheck(lambda f, w, s: jet_conv(f, w, s, **options), (features, weight, sigma))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ndim", [1, 3])
 @pytest.mark.parametrize("route", ["stencil", "spectrum"])

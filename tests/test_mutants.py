@@ -189,7 +189,7 @@ LAYER_FAULTS = [
     ),
     ("no factorial in the stencil", stencil, "inverse_factorials", lambda orders: (1.0,) * len(orders)),
     ("Lxx and Lyy swapped", stencil, "jet_orders", wrong(operators.jet_orders, _swap_second)),
-    ("narrow band", axes.AxisOperators, "half_width", lambda self, order: 2),
+    ("narrow band", axes, "tap_radius", lambda *_: 2),
     ("frequencies missing", spectral, "rank", lambda size, *_: max(1, size // 8)),
     ("margin dropped", stencil, "difference_taps", lambda order: taps.difference_taps(order).roll(1)),
 ]
@@ -198,7 +198,7 @@ LAYER_FAULTS = [
 @pytest.mark.parametrize(("name", "owner", "piece", "value"), LAYER_FAULTS, ids=[f[0] for f in LAYER_FAULTS])
 def test_faults_in_the_fast_path(name, owner, piece, value, plant, randn):
     inputs = Inputs(randn)
-    if piece == "half_width":  # the band form needs an axis wider than its blocks
+    if piece == "tap_radius":  # the band form needs an axis wider than its blocks
         inputs.features = torch.cat([inputs.features] * 9, -1).mT.contiguous()
         inputs.golden = jet_conv(inputs.features, inputs.weight, inputs.sigma, impl="reference")
         inputs.bound = layer_bound(inputs.features, inputs.weight, inputs.sigma, golden=inputs.golden, route="stencil")
@@ -229,7 +229,7 @@ def test_sigma_gradient_without_its_second_term(plant, inputs):
 
 
 def test_sigma_gradient_without_its_first_term(plant, inputs):
-    plant(stencil.StencilRoute, "_smoothing_change", lambda self, image, smoothed: torch.zeros_like(smoothed))
+    plant(stencil.StencilRoute, "_diffusion_term", lambda self, grad, *_: grad.new_zeros(()))
     with pytest.raises(AssertionError):
         check_sigma(inputs)
 
