@@ -60,7 +60,7 @@ class ExperimentConfig:
     cnn: PlainCNNConfig = field(default_factory=PlainCNNConfig)
     network_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8, learning_rate=2e-2))
     cnn_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=4, learning_rate=1e-2))
-    resized_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=5, learning_rate=1e-2))
+    resized_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=10, learning_rate=2e-2))
     tolerance: float = 1.0
     longer: int = 2
     seed: int = 0

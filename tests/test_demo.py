@@ -6,6 +6,7 @@ import math
 import os
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -322,3 +323,15 @@ def test_first_layer_filters_are_correlated_with_the_image():
 
 def test_versions_name_what_the_numbers_depend_on():
     assert {"gdtriton", "Python", "system", "torch", "numpy", "scikit-learn"} <= set(demo_report.versions())
+
+
+def test_summary_speaks_of_the_right_sizes():
+    """Accuracy equal to the index of the size: every entry of the summary names the index it came from."""
+    result = SimpleNamespace(config=PUBLISHED, accuracy={key: [float(i) for i in range(17)] for key in demo.NAMES})
+    found = demo_report.summary(result)
+    assert found["at_training"]["cnn"] == 8
+    assert (
+        found["middle"]["network"] == 3
+    )  # 24 * 8^(-5/16) = 12.5 px is within a factor 2, 24 * 8^(-6/16) = 11.0 is not
+    assert found["near"] == (PUBLISHED.sizes[3], PUBLISHED.sizes[13])
+    assert (found["all"]["cnn_resized"], found["mean"]["cnn_resized"]) == (0, 8)

@@ -66,7 +66,7 @@ def accuracy_figure(result: "ExperimentResult") -> str:
         result.config.train_size * 1.02, 3, "training size", color="#555555", rotation=90, va="bottom", fontsize=9
     )
     axes.axhline(10, color="#bbbbbb", linewidth=1)
-    axes.text(sizes[0], 11, "guessing", color="#777777", fontsize=9, va="bottom")
+    axes.text(sizes[3 * (len(sizes) - 1) // 8], 11, "guessing", color="#777777", fontsize=9, va="bottom")
     _size_axis(axes, sizes)
     axes.set_ylim(0, 102)
     axes.set_ylabel("held-out images right (%)")

@@ -55,10 +55,11 @@ def render(result: "ExperimentResult", device: str, peak_gigabytes: float, certi
 
 
 def summary(result: "ExperimentResult") -> dict[str, Any]:
-    """What the page says in words, from the numbers: per rival the lowest accuracy over three ranges of sizes.
+    """What the page says in words, from the numbers: per rival its accuracy over ranges of sizes.
 
     Returns:
-        "at_training", "middle" (sizes within a factor 2 of the training size) and "all", each {rival: percent}.
+        "at_training", "middle" (sizes within a factor 2 of the training size), "all", and the "mean" over all sizes,
+        each {rival: percent}.
     """
     config, accuracy = result.config, result.accuracy
     middle = (config.n_sizes - 1) // 2
@@ -72,6 +73,7 @@ def summary(result: "ExperimentResult") -> dict[str, Any]:
         "at_training": {key: accuracy[key][middle] for key in NAMES},
         "middle": {key: min(accuracy[key][i] for i in near) for key in NAMES},
         "all": {key: min(accuracy[key]) for key in NAMES},
+        "mean": {key: sum(accuracy[key]) / config.n_sizes for key in NAMES},
         "near": (config.sizes[near[0]], config.sizes[near[-1]]),
     }
 
