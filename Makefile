@@ -9,7 +9,7 @@ demo: $(STAMP)
 	$(VENV)/bin/gdtriton demo
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m "not slow"
 
 # The stamp is written last, so an interrupted installation is repeated.
 $(STAMP): pyproject.toml constraints.txt

@@ -74,8 +74,7 @@ def apply_band(matrix: Tensor, image: Tensor, axis: int, half_width: int, offset
         stop = min(start + BAND_BLOCK, rows)
         first = min(max(0, start - offset - half_width), columns - 1)
         last = max(min(columns, stop - offset + half_width), first + 1)
-        block = matrix[start:stop, first:last].expand(lead, -1, -1)
-        torch.bmm(block, flat[:, first:last], out=result[:, start:stop])
+        result[:, start:stop] = torch.matmul(matrix[start:stop, first:last], flat[:, first:last])
     return result.view(*image.shape[:axis], rows, *image.shape[axis + 1 :])
 
 

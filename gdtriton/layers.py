@@ -17,26 +17,36 @@ from .scales import positive_sigma
 from .taps import Discretisation
 
 LearnSigma = Literal["layer", "input", "output"]
-LOG_RANGE = math.log(64)
-"""Logarithm of the range of scales that the input model of `initial_gain` spans (six octaves)."""
+EULER_GAMMA = 0.5772156649015329
+LOG_RANGE = 2.6
+"""Logarithm of the range of frequencies in the input model of `initial_gain`."""
+
+LOWEST_FREQUENCY = 1 / 7
+"""Lower end of that range, in units of 1 / sigma."""
 
 
 def initial_gain(ndim: int, order: int, zero_order: bool) -> float:
     """Standard deviation of the weights, times sqrt(C_in / groups), that keeps the size of features through a ReLU.
 
-    For an input of unit variance and power spectrum ~ |w|^-ndim over a range exp(LOG_RANGE) of frequencies, the
+    For an input of unit variance and power spectrum ~ |w|^-ndim from LOWEST_FREQUENCY / sigma over LOG_RANGE, the
     scale-normalised derivative of order a has at every sigma the variance
 
         v_a = <theta^(2a)> Gamma(|a|) / (2 LOG_RANGE),   <theta^(2a)> the mean over the unit sphere,
+        v_0 = (-log(LOWEST_FREQUENCY) - gamma / 2) / LOG_RANGE,   gamma Euler's constant,
 
-    (v_0 = 1), and the gain is sqrt(2 / sum_a v_a / a!^2). Independent of sigma, as shared weights must be.
+    and the gain is sqrt(2 / sum_a v_a / a!^2): one number, independent of sigma, as weights shared by all scale
+    channels must be. The two constants make a deep cascade of equal layers stationary in 2-D at order 2.
+
+    Measured on 1/f noise, 20 equal layers and ReLU, no batch norm: growth per layer 0.96 to 1.01 in every scale channel
+    with the zero order; without it 0.98 to 1.00 for sigma 1.4 to 8 pixels but 0.93 at sigma 1 and 0.85 at 0.7, where
+    central differences respond more weakly than derivatives: no constant can hold all of them over 20 layers.
     """
     orders = jet_orders(ndim, order, zero_order=zero_order)
     total = 0.0
     for a, factor in zip(orders, inverse_factorials(orders), strict=True):
         n = sum(a)
         if n == 0:
-            total += 1.0
+            total += (-math.log(LOWEST_FREQUENCY) - 0.5 * EULER_GAMMA) / LOG_RANGE
             continue
         sphere = math.prod(math.gamma(k + 0.5) / math.gamma(0.5) for k in a)
         sphere *= math.gamma(ndim / 2) / math.gamma(n + ndim / 2)

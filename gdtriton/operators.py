@@ -103,7 +103,7 @@ def spectral_basis(size: int, border: str, margin: int = 0) -> SpectralBasis:
     frequency = 2 * math.pi * index.to(torch.float64) / size
     phase = frequency[:, None] * x
     single = (index == 0) | (2 * index == size)
-    norm = torch.where(single, math.sqrt(1 / size), math.sqrt(2 / size))[:, None]
+    norm = torch.sqrt(torch.where(single, 1.0, 2.0).to(torch.float64) / size)[:, None]
     cosine, sine = norm * torch.cos(phase), norm * torch.sin(phase)
     is_cosine = ((torch.arange(size) % 2 == 1) | (index == 0))[:, None]
     # d cos = lambda_1 sin and d sin = -lambda_1 cos, with lambda_1 = -sin w.

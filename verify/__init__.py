@@ -1,1 +1,21 @@
-"""Machine proofs of the theory, and proofs or refutations about real networks."""
+"""Machine proofs of the theory, and proofs or refutations about real networks; lazy names."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "ProofError": "theory.rules",
+    "check_proof": "theory.check",
+}
+
+__all__ = ["ProofError", "check_proof"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -11,6 +11,8 @@ from importlib import import_module
 from .. import __version__
 
 COMMANDS = {
+    "verify": "prove and re-check the theory",
+    "check-proof": "re-check a proof file with the independent checker",
     "info": "say which implementation runs here, and why",
 }
 

@@ -1,0 +1,89 @@
+"""Seeds, poison and limits that every test lives under."""
+
+import hashlib
+import os
+import secrets
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+torch.set_num_threads(1)
+
+for name, examples in (("dev", 25), ("ci", 200)):
+    settings.register_profile(
+        name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--gd-seed", type=int, default=None, help="repeat a run with the seed that its header printed")
+
+
+def pytest_configure(config):
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        config.gd_seed = workerinput["gd_seed"]
+    else:
+        given = config.getoption("--gd-seed")
+        config.gd_seed = secrets.randbits(32) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["gd_seed"] = node.config.gd_seed
+
+
+def pytest_report_header(config):
+    return f"gdtriton seed: --gd-seed {config.gd_seed}"
+
+
+@pytest.fixture
+def rng(request):
+    """A generator that depends on the session's seed and the test's id, not on the order of the tests."""
+    text = f"{request.config.gd_seed}/{request.node.nodeid}"
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def randn(rng):
+    """Standard normal tensors from `rng`, float64 unless asked."""
+
+    def draw(*shape, dtype=torch.float64):
+        return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
+
+    return draw
+
+
+@pytest.fixture(autouse=True)
+def _poison(request):
+    """Fresh memory is NaN, so that a result that is not written cannot pass for a number."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@pytest.fixture
+def reset_dynamo():
+    """A compiler without memory of earlier tests."""
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def force_route(monkeypatch):
+    """Make every scale channel take one of the three routes of the fast path."""
+
+    def force(route):
+        from gdtriton import composed, stencil
+
+        from_sigma = 0.0 if route == "spectrum" else float("inf")
+        amplification = float("inf") if route == "stencil" else -1.0
+        monkeypatch.setattr(composed, "SPECTRUM_FROM_SIGMA", from_sigma)
+        monkeypatch.setattr(stencil, "AMPLIFICATION", amplification)
+
+    return force

@@ -1,0 +1,40 @@
+"""All theorems and refutations by name, in an order in which lemmas come before their use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import continuous, continuous2, discrete, layers, learned, wrong
+from .model import Refutation, Theorem
+
+TOPICS = {
+    "continuous": "continuous theory, symbolic dimension",
+    "layers": "layers and networks",
+    "discrete": "discrete theory",
+    "channels": "finite scale channels",
+    "learned": "learned scales",
+}
+_ALL = (
+    *continuous.THEOREMS,
+    continuous2.KERNEL_LEMMA,
+    *continuous2.THEOREMS,
+    *layers.THEOREMS,
+    *discrete.THEOREMS,
+    *learned.CHANNELS,
+    *learned.LEARNED,
+)
+THEOREMS: dict[str, Theorem] = {t.id: t for t in _ALL}
+REFUTATIONS: dict[str, Refutation] = {r.id: r for r in wrong.REFUTATIONS}
+
+
+def lookup(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:
+    """The theorem of that name, specialised to the parameters (rational numbers as strings).
+
+    Raises:
+        KeyError: no such theorem. ValueError: parameters that it does not have or are out of range.
+    """
+    return THEOREMS[theorem_id]
+
+
+def lookup_refutation(refutation_id: str, parameters: Mapping[str, Any]) -> Refutation:
+    """The refutation of that name."""
+    return REFUTATIONS[refutation_id]

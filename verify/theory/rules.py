@@ -1,0 +1,374 @@
+"""The inference rules of the checker: one obligation in, the step that closes it, further obligations out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from .calculus import differentiate, expand, expand_relation, instantiate
+from .cases import bisect, order_types
+from .field import vanishes
+from .normal import (
+    E,
+    Kinds,
+    Poly,
+    cleared,
+    freeze,
+    integer_valued,
+    names_in,
+    normal,
+    plus,
+    positive,
+    thaw,
+)
+from .terms import (
+    ONE,
+    ZERO,
+    FormulaError,
+    Relation,
+    Term,
+    add,
+    free_names,
+    mul,
+    negate,
+    number,
+    parse,
+    parse_relation,
+    power,
+    substitute,
+    symbol,
+)
+
+BUILT_IN = frozenset({"pi"})
+SMOOTH = ("real", "positive", "nonnegative", "vector")
+PRINCIPLES = {
+    "induction": "induction",
+    "constant": "mean-value",
+    "increasing": "mean-value",
+}
+
+
+class ProofError(Exception):
+    """A proof that does not prove what it claims.
+
+    Attributes:
+        step: number of the step, or None where the file as a whole is at fault.
+        reason: what is wrong.
+    """
+
+    def __init__(self, step: int | None, reason: str) -> None:
+        super().__init__(f"step {step}: {reason}" if step is not None else reason)
+        self.step = step
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An expanded relation that may be used; `replaceable` names with their kinds take values."""
+
+    relation: Relation
+    replaceable: Mapping[str, str]
+    condition: str | None = None
+
+
+@dataclass
+class Context:
+    """What holds while a claim is proved: declarations, definitions, facts, principles allowed."""
+
+    kinds: Kinds
+    definitions: Mapping[str, Term]
+    facts: Mapping[str, Fact]
+    principles: frozenset[str]
+    rigid: frozenset[str] = frozenset()
+    used: set[str] = field(default_factory=set)
+    obligations: list[str] = field(default_factory=list)
+
+    def read(self, text: Any) -> Term:
+        """Parse and expand a formula of the file; every name must be declared."""
+        term = parse(text)
+        self.known(free_names(term))
+        return expand(term, self.definitions, self.kinds)
+
+    def read_relation(self, text: Any) -> Relation:
+        """The same for a relation."""
+        relation = parse_relation(text)
+        self.known(free_names(relation.left) | free_names(relation.right))
+        return expand_relation(relation, self.definitions, self.kinds)
+
+    def known(self, names: frozenset[str]) -> None:
+        """Raise for names that are neither declared nor defined."""
+        unknown = names - self.kinds.of.keys() - self.definitions.keys() - BUILT_IN
+        if unknown:
+            raise FormulaError(f"undeclared name {sorted(unknown)[0]}")
+
+
+def same(a: Relation, b: Relation, kinds: Kinds) -> bool:
+    """The same relation up to rewriting both sides, a common non-zero factor, and turning it round."""
+    if a.op != b.op:
+        flipped = {"==": "==", ">=": "<=", "<=": ">=", ">": "<"}[b.op]
+        if flipped != a.op:
+            return False
+        b = Relation(b.right, flipped, b.left)
+    left, right = normal(a.left, kinds), normal(a.right, kinds)
+    other_left, other_right = normal(b.left, kinds), normal(b.right, kinds)
+    if _proportional((left, right), (other_left, other_right), a.op):
+        return True
+    return a.op == "==" and _proportional((left, right), (other_right, other_left), a.op)
+
+
+def _proportional(a: tuple[Poly, Poly], b: tuple[Poly, Poly], op: str) -> bool:
+    side = 0 if b[0] else 1
+    if not b[side] or not a[side]:
+        return a == b
+    monomial = next(iter(b[side]))
+    ratio = a[side].get(monomial, Fraction(0)) / b[side][monomial]
+    if not ratio or (op != "==" and ratio < 0):
+        return False
+    return all(a[i] == plus({}, b[i], ratio) for i in (0, 1))
+
+
+def admits(value: Term, kind: str, kinds: Kinds) -> bool:
+    """The formula is known to be of the kind for all admitted values of its variables."""
+    if kind == "function":
+        return value.head == "lam" or (value.head == "sym" and kinds.of.get(str(value.data)) == "function")
+    if value.head == "lam":
+        return False
+    if kind in ("real", "vector"):
+        return True
+    poly = normal(value, kinds)
+    if kind == "positive":
+        return positive(poly, kinds)
+    if kind == "nonnegative":
+        return positive(poly, kinds, strict=False)
+    if kind == "integer":
+        return integer_valued(poly, kinds)
+    if kind == "natural":
+        shifts = {n: add(symbol(n), number(low)) for n, low in kinds.lower.items() if low > 0}
+        shifted = normal(substitute(value, shifts), Kinds(kinds.of))
+        return integer_valued(poly, kinds) and positive(shifted, Kinds(kinds.of), strict=False)
+    return False
+
+
+def decays(function: Term, kinds: Kinds) -> bool:
+    """Each term is a Gaussian of the variable times powers, sines and cosines of it: it vanishes at infinity."""
+    if function.head != "lam" or not isinstance(function.data, tuple) or len(function.data) != 1:
+        return False
+    name = function.data[0]
+    for monomial in normal(function.args[0], kinds):
+        gaussian = False
+        for atom, exponent in monomial:
+            if name not in names_in((atom, exponent)):
+                continue
+            if atom == E:
+                square = {m: c for m, c in thaw(exponent).items() if name in names_in(m)}
+                for m, c in square.items():
+                    rest = frozenset(p for p in m if p[0] != ("var", name))
+                    if dict(m).get(("var", name)) != 2 or not positive({rest: -c}, kinds):
+                        return False
+                gaussian = True
+            elif atom[0] not in ("var", "cos", "sin") or not isinstance(exponent, Fraction) or exponent < 0:
+                return False
+        if not gaussian:
+            return False
+    return True
+
+
+def _equal_by_hypothesis(name: str, values: Mapping[str, Term], context: Context) -> None:
+    """The two things that an instance equates are equal by one hypothesis `... is a field`, at some values."""
+    if name == "equal-arguments":
+        pair = values["a"], values["b"]
+    else:
+        if any(values[n].head != "lam" or len(values[n].args) != 1 for n in ("h", "k")):
+            raise FormulaError(f"{name} needs functions")
+        point = symbol("point_of_integration")
+        sides = (substitute(Term("app", ("h", 0), (point,)), {"h": values[n]}) for n in ("h", "k"))
+        first, second = sides
+        pair = first, second
+    kinds = context.kinds
+    difference = normal(add(pair[0], negate(pair[1])), kinds)
+    for key, fact in context.facts.items():
+        if not key.startswith("given:"):
+            continue
+        for spot in _spots(pair[0], context):
+            relation = instantiate(fact.relation, {k: v for k, v in spot.items() if k in fact.replaceable}, kinds)
+            if normal(add(relation.left, negate(relation.right)), kinds) == difference:
+                context.used.add(key)
+                return
+    raise FormulaError(f"{name}: the two are not equal by a hypothesis")
+
+
+def _spots(term: Term, context: Context) -> Iterator[dict[str, Term]]:
+    """Values of x and s at which Fp(S x, S s) is the given formula."""
+    shrink = power(symbol("S"), number(-1))
+    if term.head == "app" and len(term.args) == 2:
+        yield {"x": mul(shrink, term.args[0]), "s": mul(shrink, term.args[1])}
+
+
+def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]:
+    """The relation that a use contributes, and its coefficient."""
+    name = use["fact"]
+    fact = context.facts.get(name)
+    if fact is None:
+        raise FormulaError(f"{str(name)[:60]!r} is not a fact that may be used here")
+    context.used.add(name)
+    values = {}
+    for variable, text in use["with"].items():
+        if variable not in fact.replaceable:
+            raise FormulaError(f"{variable} of {name} may not be replaced")
+        values[variable] = context.read(text)
+    for variable, kind in fact.replaceable.items():
+        value = values.get(variable, symbol(variable))
+        occurs = variable in free_names(fact.relation.left) | free_names(fact.relation.right)
+        if not occurs:
+            if variable in values:
+                raise FormulaError(f"{variable} does not occur in {name}")
+            continue
+        context.known(free_names(value))
+        if not admits(value, kind, context.kinds):
+            raise FormulaError(f"{variable} of {name} must be {kind}, got {value}")
+        if fact.condition == "decays" and kind == "function" and not decays(value, context.kinds):
+            raise FormulaError(f"{variable} of {name} must vanish at infinity, got {value}")
+    if fact.condition == "equal":
+        _equal_by_hypothesis(name, values, context)
+    relation = instantiate(fact.relation, values, context.kinds)
+    for variable in use["derive"]:
+        if context.kinds.of.get(variable) not in SMOOTH or variable in context.rigid:
+            raise FormulaError(f"{name} does not hold for all {variable}, so it has no derivative in it")
+        if relation.op != "==":
+            raise FormulaError("inequalities have no derivative")
+        relation = Relation(differentiate(relation.left, variable), "==", differentiate(relation.right, variable))
+    return relation, context.read(use["times"])
+
+
+def close_by_algebra(goal: Relation, uses: list[Mapping[str, Any]], context: Context) -> None:
+    """goal.left - goal.right - sum times (left - right) vanishes (==) or is manifestly non-negative (>=)."""
+    residual = add(goal.left, negate(goal.right))
+    if goal.op == "<=":
+        residual = negate(residual)
+    for use in uses:
+        relation, coefficient = _instance(use, context)
+        difference = add(relation.left, negate(relation.right))
+        if relation.op in (">=", ">", "<="):
+            if goal.op == "==":
+                raise FormulaError("an inequality does not prove an equation")
+            if not positive(normal(coefficient, context.kinds), context.kinds, strict=False):
+                raise FormulaError("an inequality may only be used with a non-negative factor")
+            difference = negate(difference) if relation.op == "<=" else difference
+        contribution = mul(coefficient, difference)
+        if not normal(contribution, context.kinds):
+            raise FormulaError(f"the use of {use['fact']} contributes nothing")
+        residual = add(residual, negate(contribution))
+    left_over = cleared(normal(residual, context.kinds))
+    if goal.op == "==":
+        if left_over:
+            raise FormulaError(f"does not vanish: {len(left_over)} terms are left")
+        if not vanishes(residual, context.kinds):
+            raise FormulaError("does not vanish at random points of a finite field")
+    elif not positive(normal(residual, context.kinds), context.kinds, strict=goal.op == ">"):
+        raise FormulaError("is not manifestly non-negative")
+
+
+def prove(goal: Relation, steps: Iterator[Mapping[str, Any]], context: Context) -> None:
+    """Consume the steps that prove the goal, in order; each must show exactly the obligation derived here.
+
+    Raises:
+        ProofError: at the first step that is missing, shows something else or does not follow.
+    """
+    step = next(steps, None)
+    if step is None:
+        raise ProofError(None, f"a step that shows {str(goal)[:120]} is missing")
+    number_ = step["number"]
+    try:
+        if not same(goal, context.read_relation(step["shows"]), context.kinds):
+            raise FormulaError(f"shows another relation than the obligation {str(goal)[:200]}")
+        rule = step["by"]
+        principle = PRINCIPLES.get(rule)
+        if principle is not None:
+            if principle not in context.principles:
+                raise FormulaError(f"uses {principle}, which is not among the assumptions")
+            context.used.add(principle)
+        context.obligations.append(rule)
+        obligations = _apply(rule, goal, step, context)
+    except ProofError:
+        raise
+    except FormulaError as error:
+        raise ProofError(number_, str(error)) from error
+    for obligation, inner in obligations:
+        prove(obligation, steps, inner)
+
+
+def _apply(rule: str, goal: Relation, step: Mapping[str, Any], context: Context) -> list[tuple[Relation, Context]]:
+    if rule == "algebra":
+        close_by_algebra(goal, step["uses"], context)
+        return []
+    if rule == "order-types":
+        order_types(goal, step["names"], context.kinds)
+        return []
+    if rule == "branch-and-bound":
+        box = {n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()}
+        _check_box(box, goal, context)
+        bisect(goal, box)  # type: ignore[arg-type]
+        return []
+    variable = step["variable"]
+    if variable in context.rigid or variable not in context.kinds.of:
+        raise FormulaError(f"{variable} is fixed by a hypothesis or not declared")
+    kind = context.kinds.of[variable]
+    start = context.read(step["start"])
+    if rule == "induction":
+        return _induction(goal, variable, kind, start, step["depth"], context)
+    if rule == "constant":
+        if goal.op != "==" or variable in free_names(goal.right) or kind not in SMOOTH:
+            raise FormulaError("constant needs an equation whose right side is free of the variable")
+        if not admits(start, kind, context.kinds):
+            raise FormulaError(f"the starting value must be {kind}")
+        slope = Relation(differentiate(goal.left, variable), "==", ZERO)
+        return [(slope, context), (_at(goal, variable, start, context), context)]
+    if rule == "increasing":
+        if goal.op != ">=" or kind not in ("nonnegative", "positive") or start != ZERO:
+            raise FormulaError("increasing needs left >= right for a variable >= 0, from 0")
+        difference = add(goal.left, negate(goal.right))
+        slope = Relation(differentiate(difference, variable), ">=", ZERO)
+        value = Relation(difference, ">=", ZERO)
+        return [(_at(value, variable, start, context), context), (slope, context)]
+    raise FormulaError(f"unknown rule {str(rule)[:40]!r}")
+
+
+def _induction(
+    goal: Relation, variable: str, kind: str, start: Term, depth: Any, context: Context
+) -> list[tuple[Relation, Context]]:
+    if kind != "natural" or "IH" in context.facts:
+        raise FormulaError("induction needs a natural number, and is not nested")
+    first = _rational(start)
+    if first != 0 or depth not in (1, 2):
+        raise FormulaError("induction starts at 0 with one or two previous values")
+    bases = [(_at(goal, variable, number(first + j), context), context) for j in range(depth)]
+    lower = {**context.kinds.lower, variable: int(first) + depth - 1}
+    facts = dict(context.facts)
+    for j in range(depth):
+        shifted = instantiate(goal, {variable: add(symbol(variable), number(-j))}, context.kinds)
+        facts["IH" if j == 0 else f"IH-{j}"] = Fact(shifted, {})
+    inner = replace(context, kinds=Kinds(context.kinds.of, lower), facts=facts)
+    following = instantiate(goal, {variable: add(symbol(variable), ONE)}, context.kinds)
+    return [*bases, (following, inner)]
+
+
+def _at(goal: Relation, variable: str, value: Term, context: Context) -> Relation:
+    return instantiate(goal, {variable: value}, context.kinds)
+
+
+def _rational(term: Term) -> Fraction:
+    poly = normal(term, Kinds())
+    frozen = freeze(poly)
+    if not isinstance(frozen, Fraction):
+        raise FormulaError(f"a rational number is needed, got {term}")
+    return frozen
+
+
+def _check_box(box: Mapping[str, tuple[Fraction, ...]], goal: Relation, context: Context) -> None:
+    """Branch and bound proves a claim only if the declarations confine the variables to the box."""
+    names = (free_names(goal.left) | free_names(goal.right)) - BUILT_IN
+    for name in names:
+        if name not in box or len(box[name]) != 2:
+            raise FormulaError(f"the box has no side for {name}")
+        if context.kinds.of.get(name) != f"in {box[name][0]} {box[name][1]}":
+            raise FormulaError(f"{name} is not declared to lie in the box")
