@@ -179,12 +179,10 @@ def same_weight(
     weights = {k.weight for k in kinds}
     gains = [s.gain for k in kinds for s in k.slices]
     if len(weights) > 1 or any(any(x - gains[0][0] for x in g) for g in gains):
-        if any(k.anchored for k in kinds):
-            raise NoRule("single scale channels of different weights are combined")
         if len(weights) == 1:
-            codes = [fold(k, terms, function)[1] if not k.weight else [s.term for s in k.slices] for k in kinds]
-            if next(iter(weights)):
-                raise NoRule("values with different constant factors are combined")
+            codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in kinds]
+        elif any(k.anchored for k in kinds):
+            raise NoRule("single scale channels of different weights are combined")
         else:
             low, high = min(weights), max(weights)
             raise Refuted(
@@ -219,7 +217,9 @@ def _even_centre(a: Type, b: Type, result: Type, terms: Terms, function: str) ->
 
 
 def _pool_pair(a: Type, b: Type, result: Type, terms: Terms, function: str) -> Type:
-    if a.n_scales > 1 or b.n_scales > 1 or a.at != b.at or a.free != b.free:
+    if a.n_scales > 1 or b.n_scales > 1 or a.at != b.at or a.slices[0].gain != b.slices[0].gain:
+        return result
+    if any(k.free and not (k.pool and k.pool[0] == function) for k in (a, b)):
         return result
     parts: list[tuple[int, tuple[Any, ...]]] = []
     for k in (a, b):

@@ -57,7 +57,7 @@ def _gain_power(gains: list[Logs], step: Logs) -> Fraction:
             raise Refuted(
                 "unshared",
                 f"scale channel {i} has another constant factor than a power of its sigma",
-                {"kind": "factors", "values": [math.exp(g[0]) for g in gains]},
+                {"kind": "factors", "values": [[math.exp(x) for x in g] for g in gains]},
             )
     return Fraction(power).limit_denominator(24) if abs(power) > TOLERANCE else Fraction(0)
 

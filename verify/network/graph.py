@@ -101,7 +101,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _exported(module: nn.Module, example: Tensor) -> Graph:
-    program = torch.export.export(module, (example,), strict=False).run_decompositions({})
+    program = torch.export.export(module, (example,), strict=False).run_decompositions(_decompositions())
     signature = program.graph_signature
     state: dict[str, tuple[Tensor, str | None]] = {}
     for placeholder, name in signature.inputs_to_parameters.items():
@@ -112,6 +112,13 @@ def _exported(module: nn.Module, example: Tensor) -> Graph:
     for placeholder, name in signature.inputs_to_lifted_tensor_constants.items():
         state[placeholder] = (program.constants[name], None)
     return _convert(program.graph_module, state, set(signature.user_outputs), "torch.export")
+
+
+def _decompositions() -> dict[Any, Any]:
+    """Write out einsum, and nothing else that PyTorch has an operator for."""
+    table = torch.export.default_decompositions()
+    op = torch.ops.aten.einsum.default
+    return {op: table[op]} if op in table else {}
 
 
 class _Tracer(fx.Tracer):

@@ -375,6 +375,8 @@ def _left_product(self: Interpreter, node: Node, weight: Node, x: Node) -> Type:
 
 def _mix(self: Interpreter, node: Node, x: Node, kind: Type, axis: int, matrices: list[torch.Tensor], bias: Any) -> Type:
     atoms = kind.axes[axis]
+    while matrices[0].ndim > 2 and matrices[0].shape[0] == 1:
+        matrices = [m[0] for m in matrices]
     if any(a.kind == "X" for a in atoms):
         if matrices[0].ndim == 2:
             linear_over_space(self, [m.mT for m in matrices], atoms)

@@ -190,6 +190,17 @@ def _pad(self: Interpreter, node: Node) -> Type:
     return self.record(node, "pad", [node.args[0]], {"pads": pads}, kind)
 
 
+@lowering("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _transposed(self: Interpreter, node: Node) -> Type:
+    kind = self.type_of(node.args[0])
+    w = [torch.as_tensor(v) for v in self.constant(node.args[1]).values]
+    for i in range(w[0].ndim - 2):
+        atoms = kind.axes[len(kind.axes) - w[0].ndim + 2 + i]
+        if w[0].shape[2 + i] > 1 and [a.kind for a in atoms] == ["X"]:
+            _fixed_window(w, i, atoms[0], 1, 0, 1)
+    raise NoRule("a transposed convolution")
+
+
 def _pair(value: Any, n: int) -> list[int]:
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     return [int(v) for v in (values * n if len(values) == 1 else values)]
@@ -505,9 +516,8 @@ def _join(self: Interpreter, node: Node) -> Type:
 def _split(self: Interpreter, node: Node) -> Any:
     field = node.args[0]
     kind = self.type_of(field)
-    raw = node.args[1] if node.op == "aten.unbind" else node.args[2] if len(node.args) > 2 else node.kwargs.get("dim", 0)
-    if node.op == "aten.unbind" and len(node.args) < 2:
-        raw = 0
+    place = 1 if node.op == "aten.unbind" else 2
+    raw = node.args[place] if len(node.args) > place else node.kwargs.get("dim", 0)
     axis = raw % len(kind.axes) if isinstance(raw, int) else 0
     n = kind.shape[axis]
     if node.op == "aten.unbind":

@@ -117,9 +117,11 @@ def certify(
     if canvas not in ("fixed", "scales"):
         raise ValueError(f"certify: canvas must be 'fixed' or 'scales', got {canvas!r}")
     duplicate = evaluation_copy(module, training)
-    floats = [p.dtype for p in duplicate.parameters() if p.is_floating_point()]
-    dtype = floats[0] if floats else torch.get_default_dtype()
-    second = (*shape[:2], *(2 * n + 1 if n % 2 else 2 * n for n in shape[2:]))
+    floats = sorted(
+        ((p.numel(), p.dtype) for p in duplicate.parameters() if p.is_floating_point()), key=lambda pair: pair[0]
+    )
+    dtype = floats[-1][1] if floats else torch.get_default_dtype()
+    second = (*shape[:2], *(n + 8 * -(-n // 8) for n in shape[2:]))  # the same parity, and that of the halves
     with quiet_state(), torch.no_grad():
         found = _judge(duplicate, shape, canvas, dtype, training)
         if isinstance(found, Certificate):

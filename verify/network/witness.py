@@ -65,8 +65,8 @@ def defect(witness: Mapping[str, Any]) -> Fraction:
                 worst = max(worst, 1.0)
         return Fraction(worst) if worst > 1e-6 else Fraction(0)
     if kind == "factors":
-        values = witness["values"]
-        return Fraction(1) if len({round(v, 9) for v in values}) > 1 else Fraction(0)
+        draws = zip(*witness["values"], strict=True) if witness["values"] else ()
+        return Fraction(any(max(values) > min(values) * (1 + 1e-6) for values in draws))
     if kind == "unshared":
         i, j = witness["channels"]
         return Fraction(i != j)
