@@ -6,6 +6,7 @@ asked otherwise, the architecture for all weights (what cancels at the given wei
 
 import platform
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -22,6 +23,10 @@ from .witness import defect
 
 Canvas = Literal["fixed", "scales"]
 FORMAT = "gdtriton-network-1"
+
+
+HISTORY: deque[tuple[str, "Verdict"]] = deque(maxlen=200)
+"""The latest verdicts of this process, for the pytest plugin's summary."""
 
 
 class NotCertified(AssertionError):
@@ -126,6 +131,7 @@ def certify(
         found = _judge(duplicate, shape, canvas, dtype, training)
         if isinstance(found, Certificate):
             found = _second_size(duplicate, second, canvas, dtype, training, found)
+    HISTORY.append((type(module).__name__, found))
     return found
 
 
