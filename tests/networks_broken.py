@@ -67,6 +67,12 @@ def with_second(layer, *args, **options):
     return net
 
 
+def with_first(layer):
+    net = Net()
+    net.first = layer(1, 4)
+    return net
+
+
 class Fixed(Net):
     """One layer at a sigma in pixels."""
 
@@ -171,7 +177,9 @@ class PositionZero(Net):
         self.position = nn.Parameter(torch.zeros(4, 17, 17))
 
     def middle(self, features, sigmas):
-        position = F.interpolate(self.position[None], features.shape[-2:]) if features.shape[-1] != 17 else self.position
+        position = (
+            F.interpolate(self.position[None], features.shape[-2:]) if features.shape[-1] != 17 else self.position
+        )
         return torch.relu(features + position)
 
 
@@ -277,8 +285,10 @@ class UnequalGrids(Net):
 
 
 class StrideMismatch(Net):
+    """A strided and a cropped copy with different centres."""
+
     def middle(self, features, sigmas):
-        return features[..., ::2, ::2] + features[..., 4:13, 4:13]
+        return features[..., ::2, ::2] + features[..., 3:12, 4:13]
 
 
 class ScaleMix(Net):
@@ -320,7 +330,9 @@ class PlainJets(nn.Module):
 class Cnn(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3), nn.AdaptiveMaxPool2d(1))
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3), nn.AdaptiveMaxPool2d(1)
+        )
 
     def forward(self, image):
         return self.net(image).flatten(1)
@@ -433,8 +445,9 @@ BROKEN = {
     "gate zero at start": ZeroGate,
     "transposed conv": lambda: folded(lambda: nn.ConvTranspose2d(4, 4, 3, padding=1)),
     "blur buffer": lambda: middle(
-        lambda n, f, s: F.conv2d(f.flatten(0, 1), torch.tensor([0.25, 0.5, 0.25]).expand(4, 1, 1, 3), padding=(0, 1), groups=4)
-        .unflatten(0, f.shape[:2])
+        lambda n, f, s: F.conv2d(
+            f.flatten(0, 1), torch.tensor([0.25, 0.5, 0.25]).expand(4, 1, 1, 3), padding=(0, 1), groups=4
+        ).unflatten(0, f.shape[:2])
     ),
     "cnn": Cnn,
     "flatten and linear": Flatten,
@@ -445,7 +458,7 @@ BROKEN = {
     "coordinates": Coordinates,
     "window function": Window,
     "hook with position": Hook,
-    "subclass with position": lambda: with_second(OwnForward),
+    "subclass with position": lambda: with_first(OwnForward),
     "layer norm with position": lambda: middle(lambda n, f, s: n.norm(f), norm=lambda: nn.LayerNorm([4, 17, 17])),
     "norm power 1/2": lambda: Net(norm_power=0.5),
     "norm power 0": lambda: Net(norm_power=0.0),
@@ -496,7 +509,7 @@ BROKEN = {
     "zero border, fixed canvas": lambda: Net(border="zero"),
     "no running statistics": lambda: folded(lambda: nn.BatchNorm2d(4, track_running_stats=False)),
     "branch on the shape": ShapeBranch,
-}  # fmt: skip
+}
 
 SHAPES = {"centre + 1": (1, 1, 17, 17), "one pixel of an even size": (1, 1, 16, 16)}
 BROKEN["one pixel of an even size"] = lambda: last(centre_read(0))

@@ -313,12 +313,15 @@ GOOD = {
     ),
     "gate": (lambda: middle(attention, gate=lambda: nn.Conv2d(4, 4, 1)), IMAGE, "fixed", "invariant"),
     "prelu": (lambda: middle(each(0), m=lambda: nn.PReLU(4)), IMAGE, "fixed", "invariant"),
-    "dropout": (lambda: middle(each(0), m=lambda: nn.Sequential(nn.Dropout2d(0.5), nn.Mish())), IMAGE, "fixed", "invariant"),
+    "dropout": (
+        lambda: middle(each(0), m=lambda: nn.Sequential(nn.Dropout2d(0.5), nn.Mish())),
+        IMAGE,
+        "fixed",
+        "invariant",
+    ),
     "instance norm": (lambda: middle(each(0), m=lambda: nn.InstanceNorm2d(4)), IMAGE, "scales", "invariant"),
     "group norm": (lambda: middle(each(0), m=lambda: nn.GroupNorm(2, 4)), IMAGE, "scales", "invariant"),
-    "softmax over classes": (
-        lambda: last(lambda n, f, s: n.pool(n.read(f).softmax(-1))), IMAGE, "fixed", "invariant"
-    ),
+    "softmax over classes": (lambda: last(lambda n, f, s: n.pool(n.read(f).softmax(-1))), IMAGE, "fixed", "invariant"),
     "linear head": (
         lambda: last(lambda n, f, s: n.fc(F.silu(f.amax((3, 4)).mean(0))), fc=lambda: nn.Linear(3, 5)),
         IMAGE,
@@ -336,10 +339,37 @@ GOOD = {
     "features out": (lambda: last(lambda n, f, s: f), IMAGE, "fixed", "covariant"),
     "pooled field out": (lambda: last(lambda n, f, s: f.amax(0)), IMAGE, "fixed", "covariant"),
     "flip": (lambda: middle(lambda n, f, s: torch.relu(f.flip(-1))), IMAGE, "fixed", "invariant"),
+    "normalised by the strongest scale": (
+        lambda: middle(lambda n, f, s: torch.relu(f) / (1 + torch.relu(f).amax(0, keepdim=True))),
+        IMAGE,
+        "fixed",
+        "invariant",
+    ),
+    "squeeze and excite": (
+        lambda: middle(
+            lambda n, f, s: f * torch.sigmoid(n.fc(f.amax((3, 4))))[..., None, None], fc=lambda: nn.Linear(4, 4)
+        ),
+        IMAGE,
+        "fixed",
+        "invariant",
+    ),
+    "two streams": (
+        lambda: last(
+            lambda n, f, s: n.pool(n.read(f)) + n.pool(n.read(n.third(f, 2 * s))), third=lambda: GaussianJetConv2d(3, 3)
+        ),
+        IMAGE,
+        "fixed",
+        "invariant",
+    ),
     "clamp and power": (lambda: middle(lambda n, f, s: f.clamp(-1, 1).pow(2)), IMAGE, "fixed", "invariant"),
     "maximum of branches": (
-        lambda: middle(lambda n, f, s: torch.maximum(n.a(f, s), n.b(f, s)), a=lambda: GaussianJetConv2d(4, 4),
-                       b=lambda: GaussianJetConv2d(4, 4, relative_sigma=2.0)),
-        IMAGE, "fixed", "invariant",
+        lambda: middle(
+            lambda n, f, s: torch.maximum(n.a(f, s), n.b(f, s)),
+            a=lambda: GaussianJetConv2d(4, 4),
+            b=lambda: GaussianJetConv2d(4, 4, relative_sigma=2.0),
+        ),
+        IMAGE,
+        "fixed",
+        "invariant",
     ),
-}  # fmt: skip
+}

@@ -58,8 +58,16 @@ def test_certificate_is_true_and_has_four_links():
     assert [link["name"] for link in data["links"]] == ["leaf = operator", "operator = theory", "network", "exact run"]
     assert all(link["verdict"] in ("holds", "invariant") for link in data["links"])
     assert set(data) >= {
-        "claim", "verdict", "canvas", "offender", "reason", "links", "boundary", "proof", "versions",
-    }  # fmt: skip
+        "claim",
+        "verdict",
+        "canvas",
+        "offender",
+        "reason",
+        "links",
+        "boundary",
+        "proof",
+        "versions",
+    }
 
 
 def test_refutation_names_the_layer_and_its_witness_runs_again():
@@ -207,15 +215,32 @@ def test_plugin_reports_and_imports_no_torch(tmp_path):
     light = "import sys, gdtriton.verify.pytest_plugin; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", light], check=False).returncode == 0
     (tmp_path / "test_net.py").write_text(PLUGIN_TEST)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "gdtriton.verify.pytest_plugin", "--gd-report", "report",
-               "--gd-seed", "7", "--rootdir", str(tmp_path), str(tmp_path)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "gdtriton.verify.pytest_plugin",
+        "--gd-report",
+        "report",
+        "--gd-seed",
+        "7",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
     import gdtriton
 
     root = str(Path(gdtriton.__file__).parents[1])
     result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False,
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "invariant  Net" in result.stdout
     assert "seed 7" in result.stdout

@@ -77,10 +77,16 @@ class Ramp(nn.Module):
 def edits(rng):
     """Single changes that break covariance, as functions of a Net."""
     spatial = [
-        lambda: nn.MaxPool2d(3, 1, 1), lambda: nn.AvgPool2d(5, 1, 2), lambda: nn.Conv2d(4, 4, 3, padding=1), Blur, Shift,
-        Ramp, lambda: nn.InstanceNorm2d(4), lambda: nn.BatchNorm2d(4, track_running_stats=False),
+        lambda: nn.MaxPool2d(3, 1, 1),
+        lambda: nn.AvgPool2d(5, 1, 2),
+        lambda: nn.Conv2d(4, 4, 3, padding=1),
+        Blur,
+        Shift,
+        Ramp,
+        lambda: nn.InstanceNorm2d(4),
+        lambda: nn.BatchNorm2d(4, track_running_stats=False),
         lambda: GaussianJetConv2d(4, 4, relative_sigma=rng.uniform(0.8, 2.0)),
-    ]  # fmt: skip
+    ]
 
     def insert(net):
         block = EachScale(rng.choice(spatial)())
@@ -92,10 +98,14 @@ def edits(rng):
             net.middle = lambda f, s: old(f + block(f), s)
 
     def power(net):
-        setattr(rng.choice([net.first, net.second]), "norm_power", rng.choice([0.0, 0.5, 0.9, 1.1]))
+        rng.choice([net.first, net.second]).norm_power = rng.choice([0.0, 0.5, 0.9, 1.1])
 
     def sigma(net):
-        layer, channel, factor = rng.choice([net.first, net.second]), rng.randrange(4), 1 + rng.choice([-1, 1]) * 10 ** rng.uniform(-3, -1)
+        layer, channel, factor = (
+            rng.choice([net.first, net.second]),
+            rng.randrange(4),
+            1 + rng.choice([-1, 1]) * 10 ** rng.uniform(-3, -1),
+        )
 
         def detuned(sigmas, old=layer._sigma):
             scale = torch.ones_like(sigmas)

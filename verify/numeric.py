@@ -42,10 +42,14 @@ class AnalyticImage:
         generator = torch.Generator().manual_seed(seed)
 
         def draw(n: int, low: float, high: float) -> list[float]:
-            values: list[float] = (low + (high - low) * torch.rand(n, generator=generator, dtype=torch.float64)).tolist()
+            values: list[float] = (
+                low + (high - low) * torch.rand(n, generator=generator, dtype=torch.float64)
+            ).tolist()
             return values
 
-        blobs = tuple((tuple(draw(ndim, -0.12, 0.12)), draw(1, 0.12, 0.2)[0], draw(1, 0.3, 1.0)[0]) for _ in range(n_blobs))
+        blobs = tuple(
+            (tuple(draw(ndim, -0.12, 0.12)), draw(1, 0.12, 0.2)[0], draw(1, 0.3, 1.0)[0]) for _ in range(n_blobs)
+        )
         waves = tuple(
             (tuple(draw(ndim, -8.0, 8.0)), draw(1, 0.0, 6.3)[0], draw(1, 0.1, 0.5)[0], 0.18) for _ in range(n_waves)
         )
@@ -92,7 +96,11 @@ class Defects:
 
 
 def covariance_defect(
-    module: nn.Module, input_shape: Sequence[int], scale_factor: float | None = None, *, image: AnalyticImage | None = None
+    module: nn.Module,
+    input_shape: Sequence[int],
+    scale_factor: float | None = None,
+    *,
+    image: AnalyticImage | None = None,
 ) -> Defects:
     """How far the scale channels of the jet layers of an image and of its scaled copy differ, before pooling.
 
@@ -130,7 +138,9 @@ def covariance_defect(
 def _grid(module: nn.Module) -> ScaleGrid:
     lifts = [m for m in module.modules() if isinstance(m, ScaleLift)]
     if not lifts:
-        raise ValueError("covariance_defect: module must contain a ScaleLift, got none; its grid says which sigmas match")
+        raise ValueError(
+            "covariance_defect: module must contain a ScaleLift, got none; its grid says which sigmas match"
+        )
     return lifts[0].grid
 
 
@@ -145,7 +155,7 @@ def _steps(grid: ScaleGrid, factor: float | None) -> tuple[float, int]:
         if abs(p - factor) < 1e-9 * p:
             return factor, j
     raise ValueError(
-        f"covariance_defect: scale_factor must be ratio^j, 0 < j < {grid.n_scales}, with ratio {grid.ratio}, got {factor}"
+        f"covariance_defect: scale_factor must be ratio^j, 0 < j < {grid.n_scales}, ratio {grid.ratio}, got {factor}"
     )
 
 
@@ -192,12 +202,16 @@ def _matched(a: Tensor, b: Tensor, factor: float) -> tuple[Tensor, Tensor]:
 
 
 def assert_scale_covariant(
-    module: nn.Module, input_shape: Sequence[int], scale_factor: float | None = None, *, image: AnalyticImage | None = None
+    module: nn.Module,
+    input_shape: Sequence[int],
+    scale_factor: float | None = None,
+    *,
+    image: AnalyticImage | None = None,
 ) -> None:
     """Raise AssertionError unless the defect of every jet layer falls with order 2 when all lengths are doubled.
 
-    Arguments as in `covariance_defect`. Use a finest sigma of about 1 or more: the order is that of large sigma. A slope
-    proves nothing (a 3-tap average falls with order 2 as well): `certify` does.
+    Arguments as in `covariance_defect`. Use a finest sigma of about 1 or more: the order is that of large sigma. A
+    slope proves nothing (a 3-tap average falls with order 2 as well): `certify` does.
     """
     coarse = covariance_defect(module, input_shape, scale_factor, image=image)
     doubled = [*input_shape[:2], *(2 * (n - 1) + 1 for n in input_shape[2:])]
@@ -209,13 +223,17 @@ def assert_scale_covariant(
         order = math.log2(a / b) if a > 0 else 0.0
         if order < ORDER - FIT:
             raise AssertionError(
-                f"scale covariance: layer {path} has a relative defect of {a:.3g} at scale factor {coarse.scale_factor:g}, "
+                f"scale covariance: layer {path} has a relative defect of {a:.3g} at factor {coarse.scale_factor:g}, "
                 f"{b:.3g} on a grid twice as fine: order {order:.2f} instead of {ORDER:g}"
             )
 
 
 def assert_scale_invariant(
-    module: nn.Module, input_shape: Sequence[int], scale_factor: float | None = None, *, image: AnalyticImage | None = None
+    module: nn.Module,
+    input_shape: Sequence[int],
+    scale_factor: float | None = None,
+    *,
+    image: AnalyticImage | None = None,
 ) -> None:
     """Raise AssertionError unless the output for the scaled image, at a grid scaled with it, converges to the output.
 
@@ -233,11 +251,13 @@ def assert_scale_invariant(
             a = _copy(module, refine)(picture.sample(small, 1.0, unit))
             b = _copy(module, refine * factor)(picture.sample(large, factor, unit))
         if a.shape != b.shape:
-            raise AssertionError(f"scale invariance: the output keeps a spatial axis, {list(a.shape)} and {list(b.shape)}")
+            raise AssertionError(
+                f"scale invariance: the output keeps a spatial axis, {list(a.shape)} and {list(b.shape)}"
+            )
         errors.append(float((a - b).abs().max()) / (float(a.abs().max()) or 1.0))
     order = math.log2(errors[0] / errors[1]) if errors[1] > 0 and errors[0] > 0 else math.inf
     if errors[1] > NOISE and order < ORDER - FIT:
         raise AssertionError(
-            f"scale invariance: the output changes by {errors[0]:.3g} at scale factor {factor:g}, {errors[1]:.3g} on a grid "
+            f"scale invariance: the output changes by {errors[0]:.3g} at factor {factor:g}, {errors[1]:.3g} on one "
             f"twice as fine: order {order:.2f} instead of {ORDER:g}"
         )

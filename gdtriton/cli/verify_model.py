@@ -14,7 +14,7 @@ STATUS = {"covariant": 0, "invariant": 0, "refuted": 1, "unknown": 3}
 
 
 def image_shape(text: str) -> tuple[int, ...]:
-    """"1,1,65,65" as a tuple."""
+    """The image shape written "1,1,65,65"."""
     try:
         shape = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -26,11 +26,17 @@ def image_shape(text: str) -> tuple[int, ...]:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of `gdtriton verify model`."""
-    parser.add_argument("target", metavar="TARGET", help="PKG.MODULE:FACTORY, or a name of gdtriton.models.list_models()")
+    parser.add_argument(
+        "target", metavar="TARGET", help="PKG.MODULE:FACTORY, or a name of gdtriton.models.list_models()"
+    )
     parser.add_argument("--input-shape", type=image_shape, required=True, metavar="B,C,H,W")
     parser.add_argument("--expect", choices=("covariant", "invariant"), help="exit status 1 unless it is certified")
-    parser.add_argument("--canvas", choices=("fixed", "scales"), default="fixed", help="what is resized: the object in "
-                        "an image of fixed size, or the whole image")  # fmt: skip
+    parser.add_argument(
+        "--canvas",
+        choices=("fixed", "scales"),
+        default="fixed",
+        help="what is resized: the object in an image of fixed size, or the whole image",
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="write everything, for check-proof")
     parser.add_argument("--html", type=Path, metavar="F", help="write a report")
 

@@ -75,13 +75,16 @@ class Digests:
         self._count = 0
 
     def __call__(self, values: Sequence[Tensor]) -> int:
+        """The number of a tensor given at every draw."""
         tensors = tuple(torch.as_tensor(v).detach().to(torch.float64) for v in values)
-        key = (tuple(tensors[0].shape), round(float(tensors[0].abs().sum().nan_to_num(0, 0, 0)), 3))
-        for known, number in self._known.get(key, ()):
-            if all(_equal(a, b) for a, b in zip(known, tensors, strict=True)):
-                return number
+        shape, total = tuple(tensors[0].shape), float(tensors[0].abs().sum().nan_to_num(0, 0, 0))
+        bucket = round(total, 3)
+        for near in {round(total - 1e-3, 3), bucket, round(total + 1e-3, 3)}:
+            for known, number in self._known.get((shape, near), ()):
+                if all(_equal(a, b) for a, b in zip(known, tensors, strict=True)):
+                    return number
         self._count += 1
-        self._known.setdefault(key, []).append((tensors, self._count))
+        self._known.setdefault((shape, bucket), []).append((tensors, self._count))
         return self._count
 
 
@@ -112,7 +115,9 @@ def spread(constant: Constant, kind: Type) -> list[Tensor]:
 def varies(tensor: Tensor, axis: int) -> bool:
     """Whether entries along `axis` differ."""
     first = tensor.narrow(axis, 0, 1).expand_as(tensor)
-    return not (torch.equal(tensor, first) or torch.allclose(tensor.double(), first.double(), rtol=1e-6, atol=0, equal_nan=True))
+    return not (
+        torch.equal(tensor, first) or torch.allclose(tensor.double(), first.double(), rtol=1e-6, atol=0, equal_nan=True)
+    )
 
 
 def logarithms(values: Sequence[Any]) -> tuple[float, ...]:

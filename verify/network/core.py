@@ -12,7 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 from .domain import Atom, Axis, NoRule, Refuted, Slice, Terms, Type, minus, plus, size
-from .family import check_family, fold
+from .family import check_family
+from .family import fold as fold
 
 
 def settle(kind: Type) -> Type:
@@ -20,9 +21,7 @@ def settle(kind: Type) -> Type:
     power = check_family(kind)
     if not power:
         return kind
-    slices = tuple(
-        replace(s, gain=plus(s.gain, s.anchor or (0.0,), -float(power))) for s in kind.slices
-    )
+    slices = tuple(replace(s, gain=plus(s.gain, s.anchor or (0.0,), -float(power))) for s in kind.slices)
     base = slices[0].gain
     slices = tuple(replace(s, gain=base) for s in slices)
     return replace(kind, weight=kind.weight + power, slices=slices)
@@ -76,7 +75,7 @@ def permute(kind: Type, dims: Sequence[int]) -> Type:
 def expand(kind: Type, shape: Sequence[int]) -> Type:
     """Copies along new axes and axes of size 1."""
     lead = len(shape) - len(kind.axes)
-    axes = [((Atom("R", n),) if n > 1 else ()) for n in shape[:lead]]
+    axes: list[Axis] = [((Atom("R", n),) if n > 1 else ()) for n in shape[:lead]]
     for axis, n in zip(kind.axes, shape[lead:], strict=True):
         axes.append(axis if n in (-1, size(axis)) else (Atom("R", n),))
     return replace(kind, axes=tuple(axes))
@@ -99,12 +98,15 @@ def _merge_axis(a: Axis, b: Axis) -> Axis:
     if [x.kind for x in a] == [x.kind for x in b] and [x.size for x in a] == [x.size for x in b]:
         for x, y in zip(a, b, strict=True):
             if x.kind == "X" and x.axis == y.axis and (x.spacing, x.offset) != (y.spacing, y.offset):
-                delta = (y.offset - x.offset) + (y.spacing - x.spacing)
+                # Where the first value is read at the centre, the second is read at `away`.
+                away = y.offset - y.spacing * x.offset / x.spacing
+                if not away:
+                    raise NoRule("values on grids of different spacing about one centre are combined")
                 raise Refuted(
                     "unequal-grids",
                     f"values on different grids are combined: samples at {x.offset} + {x.spacing} k and at "
                     f"{y.offset} + {y.spacing} k",
-                    {"kind": "taps", "taps": [["0", "1"], [str(delta or y.offset - x.offset), "1"]]},
+                    {"kind": "taps", "taps": [["0", "1"], [str(away), "1"]]},
                 )
     raise NoRule("axes of different meaning are combined")
 
@@ -117,9 +119,16 @@ def _common_slices(kinds: Sequence[Type]) -> int:
 
 
 def combine(
-    kinds: Sequence[Type], terms: Terms, *, function: str, weight: Fraction, codes: Sequence[Sequence[int]],
-    zero: bool, extra: Sequence[int] = (), power: Fraction = Fraction(1),
-) -> Type:  # fmt: skip
+    kinds: Sequence[Type],
+    terms: Terms,
+    *,
+    function: str,
+    weight: Fraction,
+    codes: Sequence[Sequence[int]],
+    zero: bool,
+    extra: Sequence[int] = (),
+    power: Fraction = Fraction(1),
+) -> Type:
     """A pointwise function of values on one grid; `codes` are the terms of the operands, `extra` of constants."""
     rank = max(len(k.axes) for k in kinds)
     axes: list[Axis] = [()] * rank
@@ -136,7 +145,10 @@ def combine(
             at[axis_number] = position
     slices = []
     for i in range(n):
-        parts = [k.slices[i if k.n_scales > 1 else 0] for k in kinds]
+        parts = [
+            replace(k.slices[0], anchor=None) if k.free and n > 1 else k.slices[i if k.n_scales > 1 else 0]
+            for k in kinds
+        ]
         own = [c[i if len(c) > 1 else 0] for c in codes]
         anchor = next((p.anchor for p in parts if p.anchor is not None), None)
         offsets = tuple(
@@ -146,28 +158,42 @@ def combine(
         gain = tuple(float(power) * g for g in parts[0].gain) if len(kinds) == 1 else (0.0,)
         slices.append(Slice(terms.number(function, tuple(own), offsets, constant), anchor, gain))
     return Type(
-        tuple(axes), weight, tuple(slices), tuple(sorted(at.items())), zero and all(k.black for k in kinds),
+        tuple(axes),
+        weight,
+        tuple(slices),
+        tuple(sorted(at.items())),
+        zero and all(k.black for k in kinds),
         all(k.free or k.slices[0].anchor is None for k in kinds) and any(k.free for k in kinds),
-        None, next((k.lost for k in kinds if k.lost), None),
-    )  # fmt: skip
+        None,
+        next((k.lost for k in kinds if k.lost), None),
+    )
 
 
 def pointwise(
-    kinds: Sequence[Type], terms: Terms, *, function: str, degree: Fraction | None, zero: bool,
+    kinds: Sequence[Type],
+    terms: Terms,
+    *,
+    function: str,
+    degree: Fraction | None,
+    zero: bool,
     extra: Sequence[int] = (),
-) -> Type:  # fmt: skip
+) -> Type:
     """phi(F): any phi for weight 0; phi homogeneous of `degree` for any weight of a single operand."""
     if degree is not None and len(kinds) == 1:
         k = kinds[0]
         result = combine(
-            kinds, terms, function=function, weight=degree * k.weight, codes=[[s.term for s in k.slices]],
-            zero=zero, extra=extra, power=degree,
-        )  # fmt: skip
+            kinds,
+            terms,
+            function=function,
+            weight=degree * k.weight,
+            codes=[[s.term for s in k.slices]],
+            zero=zero,
+            extra=extra,
+            power=degree,
+        )
     else:
         folded = [fold(k, terms, function)[1] for k in kinds]
-        result = combine(
-            kinds, terms, function=function, weight=Fraction(0), codes=folded, zero=zero, extra=extra
-        )
+        result = combine(kinds, terms, function=function, weight=Fraction(0), codes=folded, zero=zero, extra=extra)
     return settle(result)
 
 
@@ -244,7 +270,9 @@ def product(a: Type, b: Type, terms: Terms, *, function: str) -> Type:
     sign = -1 if function == "div" else 1
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in (a, b)]
     return settle(
-        combine([a, b], terms, function=function, weight=a.weight + sign * b.weight, codes=codes, zero=function == "mul")
+        combine(
+            [a, b], terms, function=function, weight=a.weight + sign * b.weight, codes=codes, zero=function == "mul"
+        )
     )
 
 
@@ -259,9 +287,20 @@ def scale_factor(kind: Type, terms: Terms, *, logs: Sequence[tuple[float, ...]],
 
 
 def jet(
-    kind: Type, terms: Terms, *, logs: Sequence[tuple[tuple[float, ...], ...]], orders: Sequence[int], power: Fraction,
-    code: int, bias: bool, border: str, canvas: str, ndim: int, out_channels: int, in_code: Sequence[int] | None = None,
-) -> Type:  # fmt: skip
+    kind: Type,
+    terms: Terms,
+    *,
+    logs: Sequence[tuple[tuple[float, ...], ...]],
+    orders: Sequence[int],
+    power: Fraction,
+    code: int,
+    bias: bool,
+    border: str,
+    canvas: str,
+    ndim: int,
+    out_channels: int,
+    in_code: Sequence[int] | None = None,
+) -> Type:
     """Scale-normalised derivatives at sigma, mixed by weights: w + |a| (norm_power - 1); `logs` [S][sigma channel]."""
     axes = list(kind.axes)
     if len(axes) < ndim + 2 or any(len(a) != 1 or a[0].kind != "X" for a in axes[-ndim:]):
@@ -296,7 +335,7 @@ def jet(
     if border == "zero" and canvas == "fixed" and not kind.black:
         raise Refuted(
             "zero-border",
-            "a zero border next to features that are not 0 on a black background: the edge of the canvas does not scale",
+            "a zero border next to features that are not 0 on a black background: the canvas' edge does not scale",
             {"kind": "canvas", "background": "1/2"},
         )
     shift = math.log(abs(spatial[0].spacing)) if spatial else 0.0
@@ -319,13 +358,23 @@ def jet(
         base = tuple(x + shift for x in base)
         anchor = s.anchor if s.anchor is not None else base
         term = terms.number(
-            "jet", codes[i if len(codes) > 1 else 0], terms.snap(minus(base, anchor)), rel, code,
+            "jet",
+            codes[i if len(codes) > 1 else 0],
+            terms.snap(minus(base, anchor)),
+            rel,
+            code,
             tuple(a.axis for a in spatial),
-        )  # fmt: skip
+        )
         slices.append(Slice(term, anchor, (0.0,) if bias else s.gain))
     axes[-ndim - 1] = (Atom("C", out_channels),) if out_channels > 1 else ()
     result = replace(
-        kind, axes=tuple(axes), weight=weight, slices=tuple(slices), black=kind.black and not bias, pool=None, free=False
+        kind,
+        axes=tuple(axes),
+        weight=weight,
+        slices=tuple(slices),
+        black=kind.black and not bias,
+        pool=None,
+        free=False,
     )
     if kind.free:
         raise NoRule("a jet layer after pooling over scale channels")
@@ -341,9 +390,10 @@ def mix(kind: Type, terms: Terms, *, axis: int, size_out: int, code: Sequence[in
     if bias:
         if kind.weight:
             raise Refuted(
-                "bias", f"an offset is added to features of weight {kind.weight}",
+                "bias",
+                f"an offset is added to features of weight {kind.weight}",
                 {"kind": "weights", "weights": [str(kind.weight), "0"]},
-            )  # fmt: skip
+            )
         codes = fold(kind, terms, "an offset")[1]
     else:
         codes = tuple(s.term for s in kind.slices)
@@ -353,9 +403,13 @@ def mix(kind: Type, terms: Terms, *, axis: int, size_out: int, code: Sequence[in
         single = terms.number("dense over scales", codes, tuple(code), kind.n_scales)
         first = kind.slices[0]
         return replace(
-            kind, axes=tuple(axes), slices=(Slice(single, first.anchor, (0.0,) if bias else first.gain),),
-            lost=kind.lost or node, pool=None, black=kind.black and not bias,
-        )  # fmt: skip
+            kind,
+            axes=tuple(axes),
+            slices=(Slice(single, first.anchor, (0.0,) if bias else first.gain),),
+            lost=kind.lost or node,
+            pool=None,
+            black=kind.black and not bias,
+        )
     slices = tuple(
         Slice(terms.number("mix", c, code[i if len(code) > 1 else 0]), s.anchor, (0.0,) if bias else s.gain)
         for i, (c, s) in enumerate(zip(codes, kind.slices, strict=True))
@@ -375,9 +429,14 @@ def pool_scales(kind: Type, terms: Terms, *, function: str, axis: int, keep: boo
         del axes[axis]
     gain = first.gain if homogeneous else (0.0,)
     return replace(
-        kind, axes=tuple(axes), slices=(Slice(term, first.anchor, gain),), free=first.anchor is not None,
-        weight=kind.weight if homogeneous else Fraction(0), pool=None, index=function == "argmax",
-    )  # fmt: skip
+        kind,
+        axes=tuple(axes),
+        slices=(Slice(term, first.anchor, gain),),
+        free=first.anchor is not None,
+        weight=kind.weight if homogeneous else Fraction(0),
+        pool=None,
+        index=function == "argmax",
+    )
 
 
 def over_space(
@@ -468,10 +527,12 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     along = [() if new else k.axes[axis] for k in kinds]
     if any(a.kind == "X" for one in along for a in one):
         raise NoRule("values are joined along space")
-    common = {
-        "at": tuple(sorted(at.items())), "black": all(k.black for k in kinds),
-        "lost": next((k.lost for k in kinds if k.lost), None), "pool": None,
-    }  # fmt: skip
+    common: dict[str, Any] = {
+        "at": tuple(sorted(at.items())),
+        "black": all(k.black for k in kinds),
+        "lost": next((k.lost for k in kinds if k.lost), None),
+        "pool": None,
+    }
     weights = {k.weight for k in kinds}
     anchored = single and all(k.anchored for k in kinds) and len(kinds) > 1
     if anchored and len({tuple(s.anchor or ()) for s in firsts}) > 1 and len({s.term for s in firsts}) == 1:

@@ -1,9 +1,9 @@
 """What is known about one value of the network: its transformation type.
 
-A value is F_c(x_p; sigma_i): features c at the pixels p of scale channel i. Its type says which axis is which, the weight
-w of F'(S x; S sigma) = S^w F(x; sigma) for f'(x) = f(x / S), the grid map of every spatial axis, and for every scale
-channel a hash-consed term: what was computed, up to a common factor of all its sigmas, and that factor's logarithm (the
-anchor). Scale channels of one network have one term, and anchors in arithmetic progression.
+A value is F_c(x_p; sigma_i): features c at the pixels p of scale channel i. Its type says which axis is which, the
+weight w of F'(S x; S sigma) = S^w F(x; sigma) for f'(x) = f(x / S), the grid map of every spatial axis, and for every
+scale channel a hash-consed term: what was computed, up to a common factor of all its sigmas, and that factor's
+logarithm (the anchor). Scale channels of one network have one term, and anchors in arithmetic progression.
 """
 
 from collections.abc import Hashable, Sequence

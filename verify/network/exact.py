@@ -17,7 +17,7 @@ S = Fraction(3, 2)
 
 
 def add(a: Polynomial, b: Polynomial, factor: Fraction = Fraction(1)) -> Polynomial:
-    """a + factor * b."""
+    """A + factor * b."""
     result = dict(a)
     for key, value in b.items():
         result[key] = result.get(key, Fraction(0)) + factor * value
@@ -25,7 +25,7 @@ def add(a: Polynomial, b: Polynomial, factor: Fraction = Fraction(1)) -> Polynom
 
 
 def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
-    """a b."""
+    """A b."""
     result: Polynomial = {}
     for (i, x), (j, y) in product(a.items(), b.items()):
         key = tuple(p + q for p, q in zip(i, j, strict=True))
@@ -38,9 +38,7 @@ def derivative(a: Polynomial, orders: Sequence[int]) -> Polynomial:
     result = a
     for axis, n in enumerate(orders):
         for _ in range(n):
-            result = {
-                (*k[:axis], k[axis] - 1, *k[axis + 1 :]): v * k[axis] for k, v in result.items() if k[axis] > 0
-            }
+            result = {(*k[:axis], k[axis] - 1, *k[axis + 1 :]): v * k[axis] for k, v in result.items() if k[axis] > 0}
     return result
 
 
@@ -63,9 +61,14 @@ def rescale(a: Polynomial, factor: Fraction) -> Polynomial:
 
 
 def layer(
-    features: Sequence[Polynomial], weight: Sequence[Sequence[Fraction]], bias: Fraction, sigma: Sequence[Fraction],
-    orders: Sequence[tuple[int, ...]], power: int, ndim: int,
-) -> Polynomial:  # fmt: skip
+    features: Sequence[Polynomial],
+    weight: Sequence[Sequence[Fraction]],
+    bias: Fraction,
+    sigma: Sequence[Fraction],
+    orders: Sequence[tuple[int, ...]],
+    power: int,
+    ndim: int,
+) -> Polynomial:
     """One output channel of a jet layer, squared."""
     factors = [Fraction(f).limit_denominator(10**6) for f in inverse_factorials(tuple(orders))]
     total: Polynomial = {(0,) * ndim: bias} if bias else {}

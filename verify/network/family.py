@@ -48,7 +48,7 @@ def check_family(kind: Type) -> Fraction:
 
 
 def _gain_power(gains: list[Logs], step: Logs) -> Fraction:
-    """p where the constant factor of scale channel i is constant * sigma_i^p."""
+    """P where the constant factor of scale channel i is constant * sigma_i^p."""
     total = minus(gains[1], gains[0])
     power = total[0] / step[0]
     for i in range(1, len(gains)):
@@ -81,16 +81,14 @@ def fold(kind: Type, terms: Terms, name: str) -> tuple[Type, tuple[int, ...]]:
         result.append(rest)
     if any(not close(minus(r, result[0]), (0.0,) * len(minus(r, result[0]))) for r in result):
         raise weight_error(name, weight)
-    return kind, tuple(
-        terms.number("factor", s.term, terms.snap(r)) for s, r in zip(kind.slices, result, strict=True)
-    )
+    return kind, tuple(terms.number("factor", s.term, terms.snap(r)) for s, r in zip(kind.slices, result, strict=True))
 
 
 def weight_error(name: str, weight: Fraction) -> Refuted:
     """`name` of a value that scales by S^weight is no power of S times the same."""
     return Refuted(
         "weight",
-        f"{name} of features of weight {weight}: they are multiplied by S^{weight} when the image is scaled by S, which "
+        f"{name} of features of weight {weight}: they change by S^{weight} when the image is scaled by S, which "
         f"{name} does not pass on as a factor",
         {"kind": "weight", "weight": str(weight), "function": name},
     )

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -124,7 +124,9 @@ def _decompositions() -> dict[Any, Any]:
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         plain = not (m._forward_hooks or m._forward_pre_hooks)
-        return plain and (type(m).__module__.startswith("gdtriton.") or super().is_leaf_module(m, module_qualified_name))
+        return plain and (
+            type(m).__module__.startswith("gdtriton.") or super().is_leaf_module(m, module_qualified_name)
+        )
 
 
 def _symbolic(module: nn.Module, example: Tensor) -> Graph:
@@ -153,7 +155,7 @@ def _convert(
     result: list[Node] = []
 
     def rebuild(argument: Any) -> Any:
-        return fx.node.map_arg(argument, lambda n: known[n])
+        return fx.node.map_arg(argument, cast(Any, known.__getitem__))
 
     for node in module.graph.nodes:
         if node.op == "output":
@@ -171,9 +173,17 @@ def _convert(
         if op == "aten._assert_tensor_metadata":
             continue
         new = Node(
-            node.name, op, rebuild(node.args) if node.op == "call_function" else (),
-            dict(rebuild(node.kwargs)), _path(node), _source(node), _shape(node, value), node.target, value, parameter,
-        )  # fmt: skip
+            node.name,
+            op,
+            rebuild(node.args) if node.op == "call_function" else (),
+            dict(rebuild(node.kwargs)),
+            _path(node),
+            _source(node),
+            _shape(node, value),
+            node.target,
+            value,
+            parameter,
+        )
         known[node] = new
         result.append(new)
     by_name = {node.name: node for node in result}
@@ -205,7 +215,9 @@ def _path(node: fx.Node) -> str:
 
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_LIBRARY = re.compile(r"site-packages[/\\]torch[/\\]|[/\\]gdtriton[/\\](layers|scale_axis|functional|composed|scales)\.py$")
+_LIBRARY = re.compile(
+    r"site-packages[/\\]torch[/\\]|[/\\]gdtriton[/\\](layers|scale_axis|functional|composed|scales)\.py$"
+)
 
 
 def _source(node: fx.Node) -> str:

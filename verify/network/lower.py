@@ -84,7 +84,8 @@ class Interpreter:
                 return evaluate(node, self.values)
             except Exception as error:
                 return self._stop(node, NoRule(f"{node.op} of constants: {type(error).__name__}"))
-        stopped = [v for v in operands if isinstance(v, NoRule)] or [v for v in operands if isinstance(v, Refuted)]
+        stopped: list[Any] = [v for v in operands if isinstance(v, NoRule)]
+        stopped = stopped or [v for v in operands if isinstance(v, Refuted)]
         if stopped:
             return stopped[0]
         function = LOWERINGS.get(node.op)
@@ -105,9 +106,15 @@ class Interpreter:
         """Write the step down."""
         self.steps.append(
             {
-                "node": node.name, "op": node.op, "path": node.path, "source": node.source, "rule": rule,
-                "from": [p.name for p in premises], "data": data, "type": kind.to_json(),
-            }  # fmt: skip
+                "node": node.name,
+                "op": node.op,
+                "path": node.path,
+                "source": node.source,
+                "rule": rule,
+                "from": [p.name for p in premises],
+                "data": data,
+                "type": kind.to_json(),
+            }
         )
         return kind
 
@@ -177,7 +184,15 @@ class Interpreter:
         )
 
 
-RANDOM = {"aten.rand", "aten.randn", "aten.bernoulli", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.randperm"}
+RANDOM = {
+    "aten.rand",
+    "aten.randn",
+    "aten.bernoulli",
+    "aten.rand_like",
+    "aten.randn_like",
+    "aten.randint",
+    "aten.randperm",
+}
 
 
 def _operands(node: Node) -> list[Node]:
@@ -235,9 +250,7 @@ def _jet_conv(self: Interpreter, node: Node) -> Type:
     b = self.constant(bias) if bias is not None else None
     n_scales, n_out, n_in = kind.shape[0], int(w.real.shape[0]), int(w.real.shape[1]) * groups
     rows = [torch.as_tensor(v).double().reshape(n_scales, -1) for v in s.values]
-    logs = [
-        tuple(tuple(float(r[i, c].log()) for r in rows) for c in range(rows[0].shape[1])) for i in range(n_scales)
-    ]
+    logs = [tuple(tuple(float(r[i, c].log()) for r in rows) for c in range(rows[0].shape[1])) for i in range(n_scales)]
     atoms = kind.axes[0]
     if any(a.kind == "S" for a in atoms) and len(atoms) > 1:
         logs = _per_scale(logs, atoms)
@@ -251,15 +264,34 @@ def _jet_conv(self: Interpreter, node: Node) -> Type:
     code = self.terms.number("layer", code, order, zero_order, groups, power, discretisation, border, per_channel)
     self.jets.append(
         {
-            "node": node, "sigma": torch.as_tensor(s.values[0]).double(), "weight": w.real, "bias": b.real if b else None,
-            "order": order, "zero_order": zero_order, "groups": groups, "norm_power": power,
-            "discretisation": discretisation, "border": border, "channels": (n_in, n_out), "impl": node.args[10],
-        }  # fmt: skip
+            "node": node,
+            "sigma": torch.as_tensor(s.values[0]).double(),
+            "weight": w.real,
+            "bias": b.real if b else None,
+            "order": order,
+            "zero_order": zero_order,
+            "groups": groups,
+            "norm_power": power,
+            "discretisation": discretisation,
+            "border": border,
+            "channels": (n_in, n_out),
+            "impl": node.args[10],
+        }
     )
     return self.apply(
-        node, "jet", [features], logs=logs, orders=orders, power=Fraction(str(power)), code=code, bias=b is not None,
-        border=border, canvas=self.canvas, ndim=self.ndim, out_channels=n_out,
-    )  # fmt: skip
+        node,
+        "jet",
+        [features],
+        logs=logs,
+        orders=orders,
+        power=Fraction(str(power)),
+        code=code,
+        bias=b is not None,
+        border=border,
+        canvas=self.canvas,
+        ndim=self.ndim,
+        out_channels=n_out,
+    )
 
 
 def _one_channel_axis(kind: Type, ndim: int) -> bool:
@@ -273,7 +305,11 @@ def _per_scale(logs: list[Any], atoms: Sequence[Atom]) -> list[Any]:
     outer = size(tuple(atoms[:index]))
     n = atoms[index].size
     table = [[logs[(o * n + s) * inner + i] for o in range(outer) for i in range(inner)] for s in range(n)]
-    if any(max(abs(x - y) for a, b in zip(e, row[0], strict=True) for x, y in zip(a, b, strict=True)) > 1e-6 for row in table for e in row):
+    if any(
+        max(abs(x - y) for a, b in zip(e, row[0], strict=True) for x, y in zip(a, b, strict=True)) > 1e-6
+        for row in table
+        for e in row
+    ):
         raise NoRule("sigma differs within the batch")
     return [row[0] for row in table]
 
@@ -291,7 +327,16 @@ def _gaussian_jet(self: Interpreter, node: Node) -> Type:
     orders = list(range(0 if zero_order else 1, order + 1))
     n_jet = int((node.shape or ())[-ndim - 1])
     lead = (Atom("S", n),) if n > 1 else ()
-    widened = Type((lead, *kind.axes[:-ndim], (), *kind.axes[-ndim:]), kind.weight, kind.slices, kind.at, kind.black, kind.free, None, kind.lost)  # fmt: skip
+    widened = Type(
+        (lead, *kind.axes[:-ndim], (), *kind.axes[-ndim:]),
+        kind.weight,
+        kind.slices,
+        kind.at,
+        kind.black,
+        kind.free,
+        None,
+        kind.lost,
+    )
     if n > 1:
         widened = Type(widened.axes, kind.weight, kind.slices * n, kind.at, kind.black, kind.free, None, kind.lost)
     logs = [(tuple(float(v[i].log()) for v in values),) for i in range(n)]
@@ -299,13 +344,30 @@ def _gaussian_jet(self: Interpreter, node: Node) -> Type:
     if float(power) != 1.0 and len(orders) > 1 and _multiplied(self, node):
         raise NoRule("derivatives of several orders, normalised by hand")
     result = core.jet(
-        widened, self.terms, logs=logs, orders=orders, power=Fraction(str(power)), code=code, bias=False, border=border,
-        canvas=self.canvas, ndim=ndim, out_channels=n_jet,
-    )  # fmt: skip
+        widened,
+        self.terms,
+        logs=logs,
+        orders=orders,
+        power=Fraction(str(power)),
+        code=code,
+        bias=False,
+        border=border,
+        canvas=self.canvas,
+        ndim=ndim,
+        out_channels=n_jet,
+    )
     data = {
-        "logs": _plain(logs), "orders": orders, "power": str(power), "code": code, "bias": False, "border": border,
-        "canvas": self.canvas, "ndim": ndim, "out_channels": n_jet, "materialised": True,
-    }  # fmt: skip
+        "logs": _plain(logs),
+        "orders": orders,
+        "power": str(power),
+        "code": code,
+        "bias": False,
+        "border": border,
+        "canvas": self.canvas,
+        "ndim": ndim,
+        "out_channels": n_jet,
+        "materialised": True,
+    }
     return self.record(node, "jet", [features], data, result)
 
 
@@ -338,7 +400,7 @@ def linear_over_space(self: Interpreter, weights: Sequence[Tensor], atoms: Seque
         taps = [[str(p), str(Fraction(float(v)))] for p, v in zip(positions, row.tolist(), strict=True) if v]
         raise Refuted(
             "dense-over-space",
-            "a linear map over the pixels gives different points different weights: the features move between them when "
+            "a linear map over the pixels gives different points different weights: features move between them when "
             "the image is scaled",
             {"kind": "taps", "taps": taps, "own_weights": k == 0},
         )

@@ -9,24 +9,100 @@ import torch
 from . import core
 from .constants import logarithms
 from .domain import NoRule, Refuted, Type, size
-from .lower import Interpreter, arguments, dims, linear_over_space, lowering
 from .graph import Node
+from .lower import Interpreter, arguments, dims, linear_over_space, lowering
 
 HOMOGENEOUS = {
-    "relu": 1, "abs": 1, "neg": 1, "leaky_relu": 1, "square": 2, "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2),
-    "reciprocal": -1, "sign": 0, "isneginf": 0, "isposinf": 0, "isinf": 0, "isnan": 0, "isfinite": 0,
-}  # fmt: skip
+    "relu": 1,
+    "abs": 1,
+    "neg": 1,
+    "leaky_relu": 1,
+    "square": 2,
+    "sqrt": Fraction(1, 2),
+    "rsqrt": Fraction(-1, 2),
+    "reciprocal": -1,
+    "sign": 0,
+    "isneginf": 0,
+    "isposinf": 0,
+    "isinf": 0,
+    "isnan": 0,
+    "isfinite": 0,
+}
 ZERO_AT_ZERO = {
-    "relu", "abs", "neg", "leaky_relu", "square", "sqrt", "sign", "gelu", "silu", "tanh", "elu", "mish", "hardswish",
-    "sin", "tan", "asinh", "erf", "expm1", "log1p", "softshrink", "hardshrink", "atan", "celu", "selu", "hardtanh",
-    "round", "floor", "ceil", "trunc",
-}  # fmt: skip
+    "relu",
+    "abs",
+    "neg",
+    "leaky_relu",
+    "square",
+    "sqrt",
+    "sign",
+    "gelu",
+    "silu",
+    "tanh",
+    "elu",
+    "mish",
+    "hardswish",
+    "sin",
+    "tan",
+    "asinh",
+    "erf",
+    "expm1",
+    "log1p",
+    "softshrink",
+    "hardshrink",
+    "atan",
+    "celu",
+    "selu",
+    "hardtanh",
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+}
 ARBITRARY = {
-    "gelu", "silu", "sigmoid", "tanh", "elu", "celu", "selu", "softplus", "mish", "hardswish", "hardsigmoid",
-    "hardtanh", "exp", "exp2", "log", "log2", "log10", "sin", "cos", "tan", "atan", "asinh", "erf", "log1p", "expm1",
-    "log_sigmoid", "softshrink", "hardshrink", "clamp", "clamp_min", "clamp_max", "threshold", "round", "floor", "ceil",
-    "trunc", "log_sigmoid_forward", "nan_to_num", "logical_not", "bitwise_not", "cosh", "sinh",
-}  # fmt: skip
+    "gelu",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "elu",
+    "celu",
+    "selu",
+    "softplus",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "exp",
+    "exp2",
+    "log",
+    "log2",
+    "log10",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "asinh",
+    "erf",
+    "log1p",
+    "expm1",
+    "log_sigmoid",
+    "softshrink",
+    "hardshrink",
+    "clamp",
+    "clamp_min",
+    "clamp_max",
+    "threshold",
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+    "log_sigmoid_forward",
+    "nan_to_num",
+    "logical_not",
+    "bitwise_not",
+    "cosh",
+    "sinh",
+}
 COMPARE = {"gt", "lt", "ge", "le", "eq", "ne"}
 
 
@@ -39,9 +115,11 @@ def _unary(self: Interpreter, node: Node) -> Type:
     if function in ("clamp_min", "clamp") and node.args[1:] in ((0,), (0.0,), (0, None), (0.0, None)):
         degree = 1
     bounds = [float(a) for a in node.args[1:3] if isinstance(a, (int, float))]
-    zero = function in ZERO_AT_ZERO or (
-        function in ("clamp", "clamp_min", "clamp_max") and degree == 1
-    ) or (function in ("clamp",) and len(bounds) == 2 and bounds[0] <= 0 <= bounds[1])
+    zero = (
+        function in ZERO_AT_ZERO
+        or (function in ("clamp", "clamp_min", "clamp_max") and degree == 1)
+        or (function in ("clamp",) and len(bounds) == 2 and bounds[0] <= 0 <= bounds[1])
+    )
     if function == "hardtanh" and len(bounds) == 2:
         zero = bounds[0] <= 0 <= bounds[1]
     return _pointwise(self, node, [node.args[0]], function + "(" + ", ".join(numbers) + ")", degree, zero)
@@ -58,16 +136,37 @@ def _pointwise(
     if any(k.index for k in kinds):
         raise NoRule("arithmetic with the number of a scale channel")
     kind = core.pointwise(
-        kinds, self.terms, function=function, degree=None if degree is None else Fraction(degree), zero=zero, extra=extra
+        kinds,
+        self.terms,
+        function=function,
+        degree=None if degree is None else Fraction(degree),
+        zero=zero,
+        extra=extra,
     )
-    data = {"function": function, "degree": None if degree is None else str(degree), "zero": zero, "constants": list(extra)}
+    data = {
+        "function": function,
+        "degree": None if degree is None else str(degree),
+        "zero": zero,
+        "constants": list(extra),
+    }
     return self.record(node, "pointwise", operands, data, kind)
 
 
 @lowering(
-    "clone", "detach", "alias", "contiguous", "_to_copy", "to", "dropout", "lift_fresh_copy", "lift_fresh", "feature_dropout",
-    "alpha_dropout", "positive", "type_as",
-)  # fmt: skip
+    "clone",
+    "detach",
+    "alias",
+    "contiguous",
+    "_to_copy",
+    "to",
+    "dropout",
+    "lift_fresh_copy",
+    "lift_fresh",
+    "feature_dropout",
+    "alpha_dropout",
+    "positive",
+    "type_as",
+)
 def _identity(self: Interpreter, node: Node) -> Type:
     if "dropout" in node.op and len(node.args) > 2 and node.args[2] and node.args[1]:
         raise NoRule("dropout in training")
@@ -81,7 +180,8 @@ def _prelu(self: Interpreter, node: Node) -> Type:
     slope = self.constant(node.args[1])
     if slope.real.numel() > 1 and any(a.kind not in "BCR" for a in kind.axes[1]):
         raise NoRule("prelu over an axis that does not hold channels")
-    return _pointwise(self, node, [node.args[0]], "prelu", 1, True, (self.digest(slope.values),))
+    kind = _copies_as_channels(kind, [1]) if slope.real.numel() > 1 else kind
+    return _constant_step(self, node, node.args[0], kind, "prelu", 1, True, [self.digest(slope.values)])
 
 
 def _is_field(self: Interpreter, value: Any) -> bool:
@@ -115,9 +215,10 @@ def _sum(self: Interpreter, node: Node) -> Any:
         nonzero = any(bool((torch.as_tensor(v) != 0).any()) for v in constant.values)
         if nonzero and name in ("add", "sub", "rsub"):
             raise Refuted(
-                "bias", f"an offset is added to features of weight {kind.weight}",
+                "bias",
+                f"an offset is added to features of weight {kind.weight}",
                 {"kind": "weights", "weights": [str(kind.weight), "0"]},
-            )  # fmt: skip
+            )
     zero = bool((real == 0).all()) if name in ("add", "sub", "rsub") else False
     return _constant_step(self, node, field, widened, f"{name} constant", None, zero, codes)
 
@@ -126,10 +227,20 @@ def _constant_step(
     self: Interpreter, node: Node, field: Node, widened: Type, function: str, degree: Any, zero: bool, codes: list[int]
 ) -> Type:
     kind = core.pointwise(
-        [widened], self.terms, function=function, degree=None if degree is None else Fraction(degree), zero=zero, extra=codes
+        [widened],
+        self.terms,
+        function=function,
+        degree=None if degree is None else Fraction(degree),
+        zero=zero,
+        extra=codes,
     )
-    data = {"function": function, "degree": None if degree is None else str(degree), "zero": zero, "constants": codes,
-            "shape": list(widened.shape)}  # fmt: skip
+    data = {
+        "function": function,
+        "degree": None if degree is None else str(degree),
+        "zero": zero,
+        "constants": codes,
+        "shape": list(widened.shape),
+    }
     return self.record(node, "pointwise", [field], data, kind)
 
 
@@ -167,11 +278,21 @@ def _product(self: Interpreter, node: Node) -> Type:
     widened = _widen(kind, constant.real.ndim, constant.real.shape)
     widened, codes, tensors = self.meet(constant, widened, node)
     scale = next((i for i, t in enumerate(a for axis in widened.axes for a in axis) if t.kind == "S"), None)
-    varied = [i for i, n in enumerate(tensors[0].shape) if n > 1 and any(
-        not torch.equal(t, t.narrow(i, 0, 1).expand_as(t)) for t in tensors)]
+    varied = [
+        i
+        for i, n in enumerate(tensors[0].shape)
+        if n > 1 and any(not torch.equal(t, t.narrow(i, 0, 1).expand_as(t)) for t in tensors)
+    ]
     positive = all(bool((t > 0).all()) and bool(torch.isfinite(t.double()).all()) for t in tensors)
     if positive and all(i == scale for i in varied) and (kind.anchored or len(codes) > 1 or kind.pool):
-        rows = [t.double() if scale is None else t.double().movedim(scale, 0).flatten(1).select(1, 0) if t.ndim > 1 else t.double() for t in tensors]
+        rows = [
+            t.double()
+            if scale is None
+            else t.double().movedim(scale, 0).flatten(1).select(1, 0)
+            if t.ndim > 1
+            else t.double()
+            for t in tensors
+        ]
         flat = [r.reshape(-1) if len(codes) > 1 else r.reshape(-1)[:1] for r in rows]
         logs = [logarithms([(1 / f[i] if name == "div" else f[i]) for f in flat]) for i in range(len(codes))]
         pooled = widened.pool
@@ -229,32 +350,54 @@ def _where(self: Interpreter, node: Node) -> Type:
     for c in constants:
         kinds[0], own, _ = self.meet(c, kinds[0], node)
         if len(own) > 1 and len(set(own)) > 1:
-            raise Refuted("unshared", "a constant differs between scale channels", {"kind": "unshared", "channels": [0, 1]})
+            raise Refuted(
+                "unshared", "a constant differs between scale channels", {"kind": "unshared", "channels": [0, 1]}
+            )
         codes.append(own[0])
         neutral = bool(((c.real == 0) | torch.isinf(c.real.double())).all())
         if any(k.weight for k in kinds) and not neutral and c.real.dtype != torch.bool:
             raise NoRule("a constant is chosen instead of features of nonzero weight")
     extra = (self.terms.number("constants", *codes),)
-    base = core.same_weight(kinds, self.terms, function=node.op, extra=extra) if len(kinds) > 1 else core.pointwise(
-        kinds, self.terms, function=node.op, degree=Fraction(1), zero=False, extra=extra)  # fmt: skip
+    base = (
+        core.same_weight(kinds, self.terms, function=node.op, extra=extra)
+        if len(kinds) > 1
+        else core.pointwise(kinds, self.terms, function=node.op, degree=Fraction(1), zero=False, extra=extra)
+    )
     if _is_field(self, mask):
         m = self.type_of(mask)
         weight, free = base.weight, base.free
         base = core.combine(
-            [base, replace(m, weight=Fraction(0))], self.terms, function="choose", weight=weight,
-            codes=[[s.term for s in base.slices], [s.term for s in m.slices]], zero=False,
-        )  # fmt: skip
+            [base, replace(m, weight=Fraction(0))],
+            self.terms,
+            function="choose",
+            weight=weight,
+            codes=[[s.term for s in base.slices], [s.term for s in m.slices]],
+            zero=False,
+        )
         base = core.settle(replace(base, free=base.free or (free and m.free)))
     return self.record(node, "choose", premises, {"constants": codes}, replace(base, black=False))
 
 
-@lowering("batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "_native_batch_norm_legit_functional",
-          "_native_batch_norm_legit", "native_batch_norm", "_batch_norm_with_update_functional")  # fmt: skip
+@lowering(
+    "batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+    "_native_batch_norm_legit_functional",
+    "_native_batch_norm_legit",
+    "native_batch_norm",
+    "_batch_norm_with_update_functional",
+)
 def _batch_norm(self: Interpreter, node: Node) -> Type:
     training = node.op != "aten._native_batch_norm_legit_no_training" and (
-        node.op not in ("aten.batch_norm", "aten.native_batch_norm", "aten._native_batch_norm_legit",
-                        "aten._native_batch_norm_legit_functional") or any(a is True for a in node.args[3:7])
-    )  # fmt: skip
+        node.op
+        not in (
+            "aten.batch_norm",
+            "aten.native_batch_norm",
+            "aten._native_batch_norm_legit",
+            "aten._native_batch_norm_legit_functional",
+        )
+        or any(a is True for a in node.args[3:7])
+    )
     training = training or node.args[3] is None or node.args[3] is True
     field = node.args[0]
     kind = self.type_of(field)
@@ -270,9 +413,7 @@ def _batch_norm(self: Interpreter, node: Node) -> Type:
     return _channel_affine(self, node, field, kind, 1, node.args[1:5])
 
 
-def _channel_affine(
-    self: Interpreter, node: Node, field: Node, kind: Type, axis: int, tensors: Any
-) -> Type:
+def _channel_affine(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, tensors: Any) -> Type:
     atoms = kind.axes[axis]
     constants = [self.constant(t) for t in tensors if t is not None]
     if any(a.kind == "X" for a in atoms):
@@ -283,7 +424,14 @@ def _channel_affine(
     for c in constants:
         shaped = type(c)(tuple(torch.as_tensor(v).reshape(-1, *(1,) * (len(kind.axes) - axis - 1)) for v in c.values))
         kind, own, _ = self.meet(shaped, kind, node)
-        codes = own if not codes else [self.terms.number("pair", codes[i % len(codes)], own[i % len(own)]) for i in range(max(len(codes), len(own)))]
+        codes = (
+            own
+            if not codes
+            else [
+                self.terms.number("pair", codes[i % len(codes)], own[i % len(own)])
+                for i in range(max(len(codes), len(own)))
+            ]
+        )
     return _constant_step(self, node, field, kind, "affine", None, False, codes)
 
 
@@ -300,7 +448,9 @@ def _norm(self: Interpreter, node: Node) -> Type:
             kind = self.meet(self.constant(t), kind, node)[0]
     else:
         axes = list(range(2, len(kind.axes))) + ([1] if name == "group_norm" else [])
-        affine = [t for t in (node.args[2:4] if node.op == "aten.group_norm" else node.args[1:3]) if isinstance(t, Node)]
+        affine = [
+            t for t in (node.args[2:4] if node.op == "aten.group_norm" else node.args[1:3]) if isinstance(t, Node)
+        ]
     if name == "instance_norm" and node.args[5] is False:
         return _channel_affine(self, node, field, kind, 1, node.args[1:5])
     touched = {a.kind for i in axes for a in kind.axes[i]}
@@ -309,12 +459,14 @@ def _norm(self: Interpreter, node: Node) -> Type:
     if "X" in touched and self.canvas == "fixed":
         raise Refuted(
             "canvas-norm",
-            "normalisation by mean and variance over a canvas of fixed size: the shares of object and background change "
+            "normalisation by mean and variance over a canvas of fixed size: shares of object and background change "
             "with scale",
             {"kind": "canvas", "background": "0"},
         )
     if "X" in touched and not _covers(self, kind, axes):
         raise NoRule("normalisation over part of the canvas")
+    if affine and name != "layer_norm":
+        kind = _copies_as_channels(kind, [1])
     extra = [self.digest(self.constant(t).values) for t in affine]
     if any(a.kind == "S" for a in (kind.axes[1] if name != "layer_norm" else ())):
         raise NoRule("normalisation whose channel axis holds scale channels")
@@ -365,6 +517,15 @@ def _linear(self: Interpreter, node: Node) -> Type:
     return _mix(self, node, x, kind, len(kind.axes) - 1, matrices, bias)
 
 
+def _copies_as_channels(kind: Type, axes: list[int]) -> Type:
+    """The type once constants of their own have met the copies along `axes`."""
+    changed = [
+        tuple(replace(a, kind="C") if a.kind == "R" and i in axes else a for a in axis)
+        for i, axis in enumerate(kind.axes)
+    ]
+    return replace(kind, axes=tuple(changed))
+
+
 def _left_product(self: Interpreter, node: Node, weight: Node, x: Node) -> Type:
     kind = self.type_of(x)
     matrices = [torch.as_tensor(v).mT for v in self.constant(weight).values]
@@ -373,7 +534,9 @@ def _left_product(self: Interpreter, node: Node, weight: Node, x: Node) -> Type:
     return _mix(self, node, x, kind, len(kind.axes) - 2, matrices, None)
 
 
-def _mix(self: Interpreter, node: Node, x: Node, kind: Type, axis: int, matrices: list[torch.Tensor], bias: Any) -> Type:
+def _mix(
+    self: Interpreter, node: Node, x: Node, kind: Type, axis: int, matrices: list[torch.Tensor], bias: Any
+) -> Type:
     atoms = kind.axes[axis]
     while matrices[0].ndim > 2 and matrices[0].shape[0] == 1:
         matrices = [m[0] for m in matrices]
@@ -387,6 +550,8 @@ def _mix(self: Interpreter, node: Node, x: Node, kind: Type, axis: int, matrices
         sizes = list(matrices[0].shape[:-2])
         if len(sizes) > len(kind.axes) - 2 + (axis == len(kind.axes) - 2):
             raise NoRule("a batched product that adds axes")
+        kind = _copies_as_channels(kind, [i for i, n in enumerate(sizes) if n > 1])
+        heads = replace(kind, axes=kind.axes[: matrices[0].ndim - 2])
         flags = [a.kind for ax in heads.axes for a in ax]
         if any(f == "X" for f in flags):
             raise NoRule("weights along space")

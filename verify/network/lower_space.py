@@ -14,7 +14,9 @@ from .lower import Interpreter, _plain, arguments, dims, lowering
 from .lower_point import _constant_step, _is_field, covers
 
 
-@lowering("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "unflatten", "view_copy", "squeeze_copy")
+@lowering(
+    "view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "unflatten", "view_copy", "squeeze_copy"
+)
 def _reshape(self: Interpreter, node: Node) -> Type:
     if node.shape is None:
         raise NoRule("a reshape of unknown result")
@@ -44,7 +46,10 @@ def _expand(self: Interpreter, node: Node) -> Type:
     lead = len(shape) - len(kind.axes)
     if any(n not in (1, m) for n, m in zip(kind.shape, shape[lead:], strict=True)):
         raise NoRule("repetition of an axis of several entries")
-    if any(m > 1 and n == 1 and i >= len(shape) - self.ndim for i, (n, m) in enumerate(zip(kind.shape, shape[lead:], strict=True), lead)):
+    if any(
+        m > 1 and n == 1 and i >= len(shape) - self.ndim
+        for i, (n, m) in enumerate(zip(kind.shape, shape[lead:], strict=True), lead)
+    ):
         raise NoRule("one value is repeated over space")
     return self.apply(node, "expand", [node.args[0]], shape=shape)
 
@@ -155,8 +160,9 @@ def _flip(self: Interpreter, node: Node) -> Type:
         elif not set(kinds) <= set("BCR"):
             raise NoRule("a flip of a merged axis")
         else:
-            kind = replace(kind, slices=tuple(
-                replace(s, term=self.terms.number("flip", axis, s.term)) for s in kind.slices))  # fmt: skip
+            kind = replace(
+                kind, slices=tuple(replace(s, term=self.terms.number("flip", axis, s.term)) for s in kind.slices)
+            )
     return self.record(node, "flip", [node.args[0]], {"axes": axes}, kind)
 
 
@@ -171,8 +177,16 @@ def _roll(self: Interpreter, node: Node) -> Type:
     return self.record(node, "roll", [node.args[0]], {"shifts": list(shifts), "axes": axes}, kind)
 
 
-@lowering("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
-          "replication_pad2d", "replication_pad3d")  # fmt: skip
+@lowering(
+    "pad",
+    "constant_pad_nd",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "reflection_pad3d",
+    "replication_pad1d",
+    "replication_pad2d",
+    "replication_pad3d",
+)
 def _pad(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     pads = list(node.args[1])
@@ -224,7 +238,9 @@ def _convolution(self: Interpreter, node: Node) -> Type:
     spatial = list(range(len(kind.axes) - n, len(kind.axes)))
     strides, dilations = _pair(stride, n), _pair(dilation, n)
     if isinstance(padding, str):
-        paddings = [0 if padding == "valid" else d * (k - 1) // 2 for d, k in zip(dilations, w[0].shape[2:], strict=True)]
+        paddings = [
+            0 if padding == "valid" else d * (k - 1) // 2 for d, k in zip(dilations, w[0].shape[2:], strict=True)
+        ]
     else:
         paddings = _pair(padding, n)
     if any(any(a.kind == "S" for a in kind.axes[i]) for i in spatial):
@@ -261,8 +277,17 @@ def _convolution(self: Interpreter, node: Node) -> Type:
     result = core.mix(
         kind, self.terms, axis=axis, size_out=int(w[0].shape[0]), code=[code], bias=bias is not None, node=node.name
     )
-    data = {"axis": axis, "size_out": int(w[0].shape[0]), "code": [code], "bias": bias is not None,
-            "strides": strides, "paddings": paddings, "kernel": list(w[0].shape[2:]), "dilations": dilations, "n": n}  # fmt: skip
+    data = {
+        "axis": axis,
+        "size_out": int(w[0].shape[0]),
+        "code": [code],
+        "bias": bias is not None,
+        "strides": strides,
+        "paddings": paddings,
+        "kernel": list(w[0].shape[2:]),
+        "dilations": dilations,
+        "n": n,
+    }
     return self.record(node, "mix", [field], data, result)
 
 
@@ -279,8 +304,9 @@ def _fixed_window(w: list[torch.Tensor], i: int, atom: Atom, dilation: int, padd
         row = rows[strength.argmax()]
         taps = [
             [str(atom.spacing * dilation * (Fraction(j) - Fraction(k - 1, 2))), str(Fraction(float(v)))]
-            for j, v in enumerate(row.tolist()) if v
-        ]  # fmt: skip
+            for j, v in enumerate(row.tolist())
+            if v
+        ]
         raise Refuted(
             "fixed-window",
             f"a convolution with {k} taps of fixed distance: the window does not grow with the image",
@@ -288,8 +314,17 @@ def _fixed_window(w: list[torch.Tensor], i: int, atom: Atom, dilation: int, padd
         )
 
 
-@lowering("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices",
-          "max_pool3d_with_indices", "max_pool1d_with_indices")  # fmt: skip
+@lowering(
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_pool2d_with_indices",
+    "max_pool3d_with_indices",
+    "max_pool1d_with_indices",
+)
 def _window_pool(self: Interpreter, node: Node) -> Type:
     field, kernel, stride, padding = arguments(node, "self", "kernel_size", "stride", "padding", stride=[], padding=0)
     kind = self.type_of(field)
@@ -299,9 +334,9 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
     strides = _pair(stride, n) if stride not in (None, [], ()) else kernels
     paddings = _pair(padding, n)
     spatial = list(range(len(kind.axes) - n, len(kind.axes)))
-    if function == "max" and len(node.args) > 4 and any(d != 1 for d in _pair(node.args[4], n)):
-        if any(k > 1 for k in kernels):
-            _refuse_pool(kind, spatial, kernels, function)
+    dilated = function == "max" and len(node.args) > 4 and any(d != 1 for d in _pair(node.args[4], n))
+    if dilated and any(k > 1 for k in kernels):
+        _refuse_pool(kind, spatial, kernels, function)
     whole = [kernels[i] == kind.shape[axis] and not paddings[i] for i, axis in enumerate(spatial)]
     for i, axis in enumerate(spatial):
         if whole[i] and kernels[i] > 1 and [a.kind for a in kind.axes[axis]] == ["X"]:
@@ -314,7 +349,9 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
         elif strides[i] > 1:
             if [a.kind for a in kind.axes[axis]] != ["X"]:
                 raise NoRule("a stride along an axis that is not spatial")
-            kind = core.regrid(kind, axis=axis, start=-paddings[i], step=strides[i], count=int((node.shape or ())[axis]))
+            kind = core.regrid(
+                kind, axis=axis, start=-paddings[i], step=strides[i], count=int((node.shape or ())[axis])
+            )
     data = {"function": function, "kernels": kernels, "strides": strides, "paddings": paddings, "n": n}
     return self.record(node, "window", [field], data, kind)
 
@@ -338,8 +375,16 @@ def _refuse_pool(kind: Type, spatial: Sequence[int], kernels: Sequence[int], fun
         )
 
 
-@lowering("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d",
-          "_adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
+@lowering(
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+)
 def _adaptive(self: Interpreter, node: Node) -> Type:
     field, target = node.args[:2]
     kind = self.type_of(field)
@@ -355,14 +400,29 @@ def _adaptive(self: Interpreter, node: Node) -> Type:
         if targets[i] != 1:
             _refuse_pool(kind, [axis], [-(-size_in // targets[i])], function)
         kind = core.over_space(
-            kind, self.terms, function=function, axis=axis, keep=True, canvas=self.canvas,
-            full=covers(self, kind.axes[axis][0]), ndim=self.ndim,
-        )  # fmt: skip
+            kind,
+            self.terms,
+            function=function,
+            axis=axis,
+            keep=True,
+            canvas=self.canvas,
+            full=covers(self, kind.axes[axis][0]),
+            ndim=self.ndim,
+        )
     return self.record(node, "window", [field], {"function": function, "targets": targets, "n": n}, kind)
 
 
-@lowering("upsample_bilinear2d", "upsample_nearest2d", "upsample_linear1d", "upsample_nearest1d", "upsample_bicubic2d",
-          "upsample_trilinear3d", "upsample_nearest3d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")  # fmt: skip
+@lowering(
+    "upsample_bilinear2d",
+    "upsample_nearest2d",
+    "upsample_linear1d",
+    "upsample_nearest1d",
+    "upsample_bicubic2d",
+    "upsample_trilinear3d",
+    "upsample_nearest3d",
+    "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
+)
 def _resample(self: Interpreter, node: Node) -> Type:
     field = node.args[0]
     kind = self.type_of(field)
@@ -384,15 +444,41 @@ def _resample(self: Interpreter, node: Node) -> Type:
 
 
 REDUCTIONS = {
-    "amax": "max", "amin": "min", "max": "max", "min": "min", "mean": "mean", "sum": "sum", "logsumexp": "logsumexp",
-    "all": "all", "any": "any", "var": "var", "std": "std", "prod": "prod", "argmax": "argmax", "median": "median",
-    "linalg_vector_norm": "norm", "norm": "norm",
-}  # fmt: skip
+    "amax": "max",
+    "amin": "min",
+    "max": "max",
+    "min": "min",
+    "mean": "mean",
+    "sum": "sum",
+    "logsumexp": "logsumexp",
+    "all": "all",
+    "any": "any",
+    "var": "var",
+    "std": "std",
+    "prod": "prod",
+    "argmax": "argmax",
+    "median": "median",
+    "linalg_vector_norm": "norm",
+    "norm": "norm",
+}
 HOMOGENEOUS = {"max", "min", "mean", "sum", "argmax", "median", "std", "norm"}
 
 
-@lowering("amax", "amin", "mean", "sum", "logsumexp", "all", "any", "argmax", "var", "std", "prod", "median",
-          "linalg_vector_norm")  # fmt: skip
+@lowering(
+    "amax",
+    "amin",
+    "mean",
+    "sum",
+    "logsumexp",
+    "all",
+    "any",
+    "argmax",
+    "var",
+    "std",
+    "prod",
+    "median",
+    "linalg_vector_norm",
+)
 def reduction(self: Interpreter, node: Node) -> Any:
     """A reduction over any axes, one kind of axis after the other."""
     field = node.args[0]
@@ -462,7 +548,11 @@ def _reduce_axis(self: Interpreter, node: Node, kind: Type, name: str, axis: int
         del axes[axis]
     reduced = replace(kind, axes=tuple(axes), pool=None)
     if not atoms:
-        return reduced if name not in ("logsumexp", "var", "std", "all", "any", "argmax", "prod", "norm") else _changed(self, reduced, name)
+        return (
+            reduced
+            if name not in ("logsumexp", "var", "std", "all", "any", "argmax", "prod", "norm")
+            else _changed(self, reduced, name)
+        )
     if name in ("all", "any", "argmax"):
         return _changed(self, replace(reduced, weight=Fraction(0), black=False), name)
     degree = Fraction(2) if name == "var" else Fraction(1) if name in HOMOGENEOUS else None
@@ -501,11 +591,13 @@ def _join(self: Interpreter, node: Node) -> Type:
         host, codes, _ = self.meet(constant, host, node)
         if reference.weight and bool((constant.real != 0).any()):
             raise Refuted(
-                "bias", f"a constant is joined to features of weight {reference.weight}",
+                "bias",
+                f"a constant is joined to features of weight {reference.weight}",
                 {"kind": "weights", "weights": [str(reference.weight), "0"]},
-            )  # fmt: skip
+            )
         slices = tuple(
-            replace(s, term=self.terms.number("constant", codes[i if len(codes) > 1 else 0])) for i, s in enumerate(host.slices)
+            replace(s, term=self.terms.number("constant", codes[i if len(codes) > 1 else 0]))
+            for i, s in enumerate(host.slices)
         )
         kinds.append(core.settle(replace(host, slices=slices, black=bool((constant.real == 0).all()))))
     result = core.join(kinds, self.terms, axis=axis, new=new)
@@ -566,4 +658,4 @@ def _index_select(self: Interpreter, node: Node) -> Type:
     raise NoRule("an index along an axis that does not hold channels")
 
 
-__all__ = ["Parts", "reduction", "_constant_step"]
+__all__ = ["Parts", "_constant_step", "reduction"]

@@ -65,7 +65,9 @@ class Verdict:
             return self
         where = self.data.get("offender") or {}
         place = " ".join(x for x in (where.get("path") and f"in {where['path']}", where.get("source")) if x)
-        raise NotCertified(f"{claim} was required, the verdict is {self.verdict}{': ' + place if place else ''}: {self.reason}")
+        raise NotCertified(
+            f"{claim} was required, the verdict is {self.verdict}{': ' + place if place else ''}: {self.reason}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Claim, verdict, canvas, offender, reason, links, boundary, proof, versions: plain JSON."""
@@ -91,6 +93,9 @@ class Refutation(Verdict):
 
 class Unknown(Verdict):
     """No rule decides."""
+
+
+Outcome = Certificate | Refutation | Unknown
 
 
 def certify(
@@ -157,13 +162,20 @@ def _judge(
     base: dict[str, Any] = {
         "format": FORMAT,
         "claim": {
-            "input_shape": list(shape), "canvas": canvas, "training": training,
+            "input_shape": list(shape),
+            "canvas": canvas,
+            "training": training,
             "scope": "scale factors in ratio^Z, all weights of this architecture",
         },
-        "verdict": "unknown", "canvas": canvas, "offender": None, "reason": "", "links": [], "boundary": None,
+        "verdict": "unknown",
+        "canvas": canvas,
+        "offender": None,
+        "reason": "",
+        "links": [],
+        "boundary": None,
         "proof": None,
         "versions": {"gdtriton": __version__, "torch": torch.__version__, "python": platform.python_version()},
-    }  # fmt: skip
+    }
     try:
         graph = read_graph(module, shape, dtype)
     except TracingError as error:
@@ -173,17 +185,21 @@ def _judge(
     outputs = run.run()
     seconds = time.perf_counter() - start
     proof = {
-        "format": FORMAT, "canvas": canvas, "tracer": graph.tracer, "steps": run.steps,
+        "format": FORMAT,
+        "canvas": canvas,
+        "tracer": graph.tracer,
+        "steps": run.steps,
         "outputs": [n.name for n in graph.outputs],
-    }  # fmt: skip
+    }
     base["proof"] = proof
-    verdict = _conclude(run, graph, outputs, base)
+    verdict = _conclude(run, graph, outputs, base, dtype)
     base["links"].append(
         {
-            "name": "network", "verdict": verdict.verdict,
+            "name": "network",
+            "verdict": verdict.verdict,
             "numbers": {"nodes": len(graph.nodes), "steps": len(run.steps), "seconds": round(seconds, 4)},
         }
-    )  # fmt: skip
+    )
     if not links or isinstance(verdict, Unknown):
         return verdict
     from .links import all_links
@@ -192,7 +208,9 @@ def _judge(
     base["links"] = [*others[:2], base["links"][0], *others[2:]]
     failed = [link for link in others if link["verdict"] == "failed"]
     if isinstance(verdict, Certificate) and failed:
-        reason = f"the derivation says {verdict.verdict}, but the link '{failed[0]['name']}' failed: {failed[0]['reason']}"
+        reason = (
+            f"the derivation says {verdict.verdict}, but the link '{failed[0]['name']}' failed: {failed[0]['reason']}"
+        )
         return _unknown(base, reason, None, "link")
     return verdict
 
@@ -209,7 +227,7 @@ def _place(node: Node | None, rule: str) -> dict[str, str] | None:
     return {"path": node.path, "source": node.source, "rule": rule, "node": node.name, "op": node.op}
 
 
-def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str, Any]) -> Any:
+def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str, Any], dtype: torch.dtype) -> Outcome:
     flat: list[tuple[Node, Any]] = []
     for node, value in zip(graph.outputs, outputs, strict=True):
         flat += [(node, item) for item in (value.items if isinstance(value, Parts) else [value])]
@@ -223,16 +241,19 @@ def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str
             refuted += _output_faults(run, graph, node, value)
     if refuted:
         first = min(refuted, key=lambda v: position[v.node])  # type: ignore[attr-defined]
-        return _refute(base, first)
+        return _refute(base, first, run, graph, dtype)
     types = [v for _, v in flat if isinstance(v, Type)]
     if not types:
         return _unknown(base, "no output depends on the image", None, "constant")
     for node, value in flat:
         if isinstance(value, Type) and value.anchored and run.values:
             return _unknown(
-                base, "one scale channel only: there is no second one to compare it with, and its sigma does not follow "
-                "the image", node, "one-scale-channel",
-            )  # fmt: skip
+                base,
+                "one scale channel only: there is no second one to compare it with, and its sigma does not follow "
+                "the image",
+                node,
+                "one-scale-channel",
+            )
     return _certificate(base, types)
 
 
@@ -275,10 +296,16 @@ def _one_channel_lift(run: Interpreter) -> bool:
     return any(isinstance(m, ScaleLift) and m.grid.n_scales == 1 for m in run.module.modules())
 
 
-def _refute(base: dict[str, Any], error: Refuted) -> Any:
+def _refute(
+    base: dict[str, Any], error: Refuted, run: Interpreter, graph: Graph, dtype: torch.dtype
+) -> Refutation | Unknown:
     node: Node = error.node  # type: ignore[attr-defined]
     if defect(error.witness) == 0:
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
+    from .links import reaches_output
+
+    if not reaches_output(graph, run, node, dtype, error.rule in ("position", "resampling")):
+        return _unknown(base, f"{error.reason}; but that does not reach an output", node, error.rule)
     base["verdict"], base["reason"] = "refuted", error.reason
     base["offender"] = _place(node, error.rule)
     base["witness"] = error.witness
@@ -294,7 +321,7 @@ def _certificate(base: dict[str, Any], types: list[Type]) -> Certificate | Unkno
     weights = sorted({str(t.weight) for t in types})
     base["verdict"] = verdict
     base["boundary"] = (
-        "a finite grid of scale channels: scaling by ratio^j moves j channels out of the window and j into it; the output "
+        "a finite grid of scale channels: scaling by ratio^j moves j channels out of the window and j in; the output "
         "differs by what they contribute"
     )
     base["weights"] = weights

@@ -7,6 +7,7 @@ missed; a refutation stands only if that is not zero.
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 S = Fraction(2)
@@ -15,17 +16,17 @@ S = Fraction(2)
 def defect(witness: Mapping[str, Any]) -> Fraction:
     """How far the claim is missed, 0 if it is not.
 
-    * "taps" h_k at positions p_k, F = sum_k h_k f(p_k) at the centre. For f = x^m, F = M_m and F' = M_m / S^m: one weight
-      fits only if a single moment M_m differs from 0. The second moment that does is the defect.
+    * "taps" h_k at positions p_k, F = sum_k h_k f(p_k) at the centre. For f = x^m, F = M_m and F' = M_m / S^m: one
+      weight fits only if a single moment M_m differs from 0. The second moment that does is the defect.
     * "max-window": f = x, F = r, F' = r / S, and f = -x; with f = 1 the weight must be 0.
     * "position": f = 0 and a constant c(x): F'(S x) - F(x) = c(S x) - c(x).
     * "weights" a, b: a sum of terms that change by S^a and S^b.
     * "weight" w: phi(S^w v) against phi(v).
-    * "canvas": mean over an area A = 100 with background b, of an object of area a = 4 or S^2 a, and of both for S = 3: no
-      power of S describes the three.
+    * "canvas": mean over an area A = 100 with background b, of an object of area a = 4, S^2 a, S^4 a: no
+      power of S describes the three means.
     * "ratio": sigmas whose logarithms are not in arithmetic progression, or all equal: f = x^2, L(0) = sigma^2.
     * "read": f = x read at p: p against p / S.
-    * "factors", "unshared": two scale channels that compute different things; for "unshared" the terms are in the proof.
+    * "factors", "unshared": two scale channels that compute different things; "unshared": the terms are in the proof.
     """
     kind = witness["kind"]
     if kind == "taps":
@@ -60,7 +61,7 @@ def defect(witness: Mapping[str, Any]) -> Fraction:
         worst = 0.0
         for logs in witness["logs"]:
             step = logs[1] - logs[0] if len(logs) > 1 else 0.0
-            worst = max([worst, *(abs(b - a - step) for a, b in zip(logs, logs[1:], strict=False))])
+            worst = max([worst, *(abs(b - a - step) for a, b in pairwise(logs))])
             if abs(step) < 1e-6:
                 worst = max(worst, 1.0)
         return Fraction(worst) if worst > 1e-6 else Fraction(0)
