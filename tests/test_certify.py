@@ -140,6 +140,7 @@ def test_equal_logarithms_are_equal_up_to_rounding_only():
     assert terms.snap((1.0,)) is not terms.snap((1.0 + 1e-5,))
 
 
+@pytest.mark.slow
 def test_derivation_of_a_thousand_nodes_takes_less_than_two_seconds():
     import time
 
@@ -211,6 +212,7 @@ def test_net():
 """
 
 
+@pytest.mark.slow
 def test_plugin_reports_and_imports_no_torch(tmp_path):
     light = "import sys, gdtriton.verify.pytest_plugin; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", light], check=False).returncode == 0

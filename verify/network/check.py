@@ -17,9 +17,24 @@ from ..theory.rules import ProofError
 from .witness import defect
 
 SAME = {
-    "identity", "reshape", "permute", "expand", "channel", "channels", "regrid", "flip", "roll", "pad", "pick-scales", "mix",
-    "join", "choose", "part", "window", "same-weight",
-}  # fmt: skip
+    "identity",
+    "reshape",
+    "permute",
+    "expand",
+    "channel",
+    "channels",
+    "regrid",
+    "flip",
+    "roll",
+    "pad",
+    "pick-scales",
+    "mix",
+    "join",
+    "choose",
+    "part",
+    "window",
+    "same-weight",
+}
 FREE_WEIGHT = {"reduce", "compare", "factor", "part", "window", "choose"}
 NEAR = 1e-5
 

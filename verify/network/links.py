@@ -92,7 +92,8 @@ def reaches_output(graph: Graph, run: Interpreter, node: Node, dtype: torch.dtyp
         change = torch.rand(value.shape, generator=generator).to(value.dtype) + 0.5
         if spare_centre and value.ndim >= run.ndim:
             middle = tuple(n // 2 for n in value.shape[value.ndim - run.ndim :])
-            change[(..., *middle)] = 0
+            index: Any = (..., *middle)
+            change[index] = 0
         return value + change
 
     for draw in (0, 1):
