@@ -113,17 +113,17 @@ class SpectralRoute:
         return image
 
     def _analyse_adjoint(self, coefficients: Tensor) -> Tensor:
-        for axis, rows in enumerate(self.analysis, start=1):
-            coefficients = apply_axis(rows.T, coefficients, axis)
+        for axis in reversed(range(self.ndim)):  # the last product is the largest: give it the longest rows
+            coefficients = apply_axis(self.analysis[axis].T, coefficients, axis + 1)
         return coefficients
 
     def _synthesise(self, classes: dict[Parity, Tensor]) -> Tensor:
         """Sum over classes of B_c^T coefficients, one axis after the other."""
-        for axis in range(self.ndim):
+        for axis in reversed(range(self.ndim)):
             count = self.counts[axis]
             remaining: dict[Parity, Tensor] = {}
-            for rest in {parity[1:] for parity in classes}:
-                pair = [classes.get((p, *rest)) for p in (0, 1)]
+            for rest in {parity[:-1] for parity in classes}:
+                pair = [classes.get((*rest, p)) for p in (0, 1)]
                 if pair[0] is not None and pair[1] is not None:
                     rows, coefficients = self.both[axis], torch.cat(pair, dim=axis + 1)  # type: ignore[arg-type]
                 else:

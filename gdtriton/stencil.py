@@ -56,11 +56,11 @@ class StencilRoute:
         # A channels-last kernel keeps the convolution in channels-last memory.
         return kernel.movedim(1, -1).contiguous().movedim(-1, 1)
 
-    def forward(self, image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """The output [B, *spatial, C_out] and the smoothed image on its margin."""
         smoothed = self.axes.smooth(image)
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
-        output = convolve(smoothed.movedim(-1, 1), self._kernel(weight), groups=self.layer.groups)
+        output = convolve(smoothed.movedim(-1, 1), self._kernel(weight), bias, groups=self.layer.groups)
         return output.movedim(1, -1), smoothed
 
     def backward(
@@ -93,25 +93,41 @@ class StencilRoute:
         if needs[2]:
             assert grad_weight is not None
             orders = self.layer.total_orders(weight, self.ndim)
-            power_term = (orders * weight * grad_weight).sum() * self.layer.norm_power / self.sigma
-            change = self._smoothing_change(image, smoothed)
-            grad_sigma = (grad_smoothed * change).sum() + power_term
+            grad_sigma = (orders * weight * grad_weight).sum() * self.layer.norm_power / self.sigma
+            grad_sigma = grad_sigma + self._diffusion_term(grad_smoothed, image, smoothed)
         return grad_image, grad_weight, grad_sigma
 
-    def _smoothing_change(self, image: Tensor | None, smoothed: Tensor) -> Tensor:
-        """D smoothed / d sigma: sigma times the discrete Laplacian where diffusion is exact."""
-        axes = range(self.ndim)
+    def _diffusion_term(self, grad_smoothed: Tensor, image: Tensor | None, smoothed: Tensor) -> Tensor:
+        """<g_L, dL / dsigma>: sigma <g_L, discrete Laplacian of L> where diffusion is exact.
+
+        Overwrites grad_smoothed.
+        """
         if not self.layer.has_spectrum:
             assert image is not None
-            return torch.stack([self.axes.smooth(image, changed_axis=a) for a in axes]).sum(0)
-        # The smoothed image obeys the border rule itself, so one more pixel of margin is an index.
+            changes = (self.axes.smooth(image, changed_axis=a) for a in range(self.ndim))
+            return torch.stack([(grad_smoothed * change).sum() for change in changes]).sum()
+        # The smoothed image obeys the border rule itself: fold the cotangent of its margin back onto the pixels.
         margin = self.axes.margin
-        change = torch.zeros_like(smoothed)
-        for a in axes:
-            size = smoothed.shape[a + 1] - 2 * margin
-            index, _ = fold(torch.arange(-margin - 1, size + margin + 1), size, self.layer.border)
-            wide = smoothed.index_select(a + 1, (index + margin).to(smoothed.device))
-            length = smoothed.shape[a + 1]
-            centre = wide.narrow(a + 1, 1, length)
-            change += wide.narrow(a + 1, 0, length) - 2 * centre + wide.narrow(a + 1, 2, length)
-        return self.sigma * change
+        for a in range(1, self.ndim + 1):
+            size = grad_smoothed.shape[a] - 2 * margin
+            for position in (*range(-margin, 0), *range(size, size + margin)):
+                index, _ = fold(torch.tensor([position]), size, self.layer.border)
+                source = grad_smoothed.select(a, position + margin)
+                grad_smoothed.select(a, int(index) + margin).add_(source)
+            grad_smoothed = grad_smoothed.narrow(a, margin, size)
+        laplacian = self._laplacian(smoothed)
+        return self.sigma * (grad_smoothed * laplacian).sum()
+
+    def _laplacian(self, smoothed: Tensor) -> Tensor:
+        """Discrete Laplacian of the smoothed image without its margin."""
+        margin, channels = self.axes.margin, smoothed.shape[-1]
+        kernel = torch.zeros((3,) * self.ndim, dtype=smoothed.dtype, device=smoothed.device)
+        for a in range(self.ndim):
+            others = [axis for axis in range(self.ndim) if axis != a]
+            line = kernel.permute(*others, a)[(1,) * (self.ndim - 1)]
+            line += line.new_tensor([1.0, -2.0, 1.0])
+        for a in range(1, self.ndim + 1):
+            smoothed = smoothed.narrow(a, margin - 1, smoothed.shape[a] - 2 * margin + 2)
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
+        taps = kernel.expand(channels, 1, *kernel.shape)
+        return convolve(smoothed.movedim(-1, 1), taps, groups=channels).movedim(1, -1)
