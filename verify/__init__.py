@@ -4,11 +4,32 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "AnalyticImage": "numeric",
+    "Certificate": "network.verdict",
+    "NotCertified": "network.verdict",
+    "Refutation": "network.verdict",
+    "Unknown": "network.verdict",
+    "assert_scale_covariant": "numeric",
+    "assert_scale_invariant": "numeric",
+    "certify": "network.verdict",
+    "covariance_defect": "numeric",
     "ProofError": "theory.rules",
     "check_proof": "theory.check",
 }
 
-__all__ = ["ProofError", "check_proof"]
+__all__ = [
+    "AnalyticImage",
+    "Certificate",
+    "NotCertified",
+    "ProofError",
+    "Refutation",
+    "Unknown",
+    "assert_scale_covariant",
+    "assert_scale_invariant",
+    "certify",
+    "check_proof",
+    "covariance_defect",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,13 @@
-"""`gdtriton verify theory`: prove, re-check and refute everything, one line a theorem."""
+"""`gdtriton verify theory` and `gdtriton verify model`.
+
+The first proves, re-checks and refutes everything, one line a theorem; the second is in `verify_model`.
+"""
 
 import argparse
 import json
 from pathlib import Path
+
+from . import verify_model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -11,10 +16,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     theory = kinds.add_parser("theory", help="the theorems")
     theory.add_argument("--list", action="store_true", help="list the theorems and stop")
     theory.add_argument("--json", type=Path, metavar="F", help="write the proof file, for check-proof")
+    verify_model.configure(kinds.add_parser("model", help="a network: certificate, refutation or unknown"))
 
 
 def run(args: argparse.Namespace) -> int:
     """0 everything proved or refuted as it should be, 3 something unknown."""
+    if args.subject == "model":
+        return verify_model.run(args)
     from ..verify.theory import library, session
 
     if args.list:

@@ -362,6 +362,10 @@ def check_proof(data: str | bytes | Mapping[str, Any]) -> Report:
         ProofError: something does not follow; `.step` and `.reason` say what.
     """
     content = load(data) if isinstance(data, (str, bytes)) else data
+    if isinstance(content, dict) and content.get("format") == "gdtriton-network-1":
+        from ..network.check import check_network
+
+        return check_network(content)
     top = _fields(content, {"format": str, "items": list}, "proof file")
     if top["format"] != FORMAT:
         raise ProofError(None, f"format must be {FORMAT!r}, got {top['format'][:40]!r}")

@@ -1,0 +1,593 @@
+"""Operators that act at every point: activations, arithmetic, norms with fixed statistics, channel mixing."""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from . import core
+from .constants import logarithms
+from .domain import NoRule, Refuted, Type, size
+from .graph import Node
+from .lower import Interpreter, arguments, dims, linear_over_space, lowering
+
+HOMOGENEOUS = {
+    "relu": 1,
+    "abs": 1,
+    "neg": 1,
+    "leaky_relu": 1,
+    "square": 2,
+    "sqrt": Fraction(1, 2),
+    "rsqrt": Fraction(-1, 2),
+    "reciprocal": -1,
+    "sign": 0,
+    "isneginf": 0,
+    "isposinf": 0,
+    "isinf": 0,
+    "isnan": 0,
+    "isfinite": 0,
+}
+ZERO_AT_ZERO = {
+    "relu",
+    "abs",
+    "neg",
+    "leaky_relu",
+    "square",
+    "sqrt",
+    "sign",
+    "gelu",
+    "silu",
+    "tanh",
+    "elu",
+    "mish",
+    "hardswish",
+    "sin",
+    "tan",
+    "asinh",
+    "erf",
+    "expm1",
+    "log1p",
+    "softshrink",
+    "hardshrink",
+    "atan",
+    "celu",
+    "selu",
+    "hardtanh",
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+}
+ARBITRARY = {
+    "gelu",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "elu",
+    "celu",
+    "selu",
+    "softplus",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "exp",
+    "exp2",
+    "log",
+    "log2",
+    "log10",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "asinh",
+    "erf",
+    "log1p",
+    "expm1",
+    "log_sigmoid",
+    "softshrink",
+    "hardshrink",
+    "clamp",
+    "clamp_min",
+    "clamp_max",
+    "threshold",
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+    "log_sigmoid_forward",
+    "nan_to_num",
+    "logical_not",
+    "bitwise_not",
+    "cosh",
+    "sinh",
+}
+COMPARE = {"gt", "lt", "ge", "le", "eq", "ne"}
+
+
+def _unary(self: Interpreter, node: Node) -> Type:
+    function = node.op.removeprefix("aten.")
+    numbers = [repr(a) for a in node.args[1:]] + [f"{k}={v!r}" for k, v in sorted(node.kwargs.items())]
+    if any(isinstance(a, Node) for a in node.args[1:]):
+        raise NoRule(f"{function} with a tensor argument")
+    degree = HOMOGENEOUS.get(function)
+    if function in ("clamp_min", "clamp") and node.args[1:] in ((0,), (0.0,), (0, None), (0.0, None)):
+        degree = 1
+    bounds = [float(a) for a in node.args[1:3] if isinstance(a, (int, float))]
+    zero = (
+        function in ZERO_AT_ZERO
+        or (function in ("clamp", "clamp_min", "clamp_max") and degree == 1)
+        or (function in ("clamp",) and len(bounds) == 2 and bounds[0] <= 0 <= bounds[1])
+    )
+    if function == "hardtanh" and len(bounds) == 2:
+        zero = bounds[0] <= 0 <= bounds[1]
+    return _pointwise(self, node, [node.args[0]], function + "(" + ", ".join(numbers) + ")", degree, zero)
+
+
+for _name in ARBITRARY | set(HOMOGENEOUS):
+    lowering(_name)(_unary)
+
+
+def _pointwise(
+    self: Interpreter, node: Node, operands: list[Node], function: str, degree: Any, zero: bool, extra: Any = ()
+) -> Type:
+    kinds = [self.type_of(n) for n in operands]
+    if any(k.index for k in kinds):
+        raise NoRule("arithmetic with the number of a scale channel")
+    kind = core.pointwise(
+        kinds,
+        self.terms,
+        function=function,
+        degree=None if degree is None else Fraction(degree),
+        zero=zero,
+        extra=extra,
+    )
+    data = {
+        "function": function,
+        "degree": None if degree is None else str(degree),
+        "zero": zero,
+        "constants": list(extra),
+    }
+    return self.record(node, "pointwise", operands, data, kind)
+
+
+@lowering(
+    "clone",
+    "detach",
+    "alias",
+    "contiguous",
+    "_to_copy",
+    "to",
+    "dropout",
+    "lift_fresh_copy",
+    "lift_fresh",
+    "feature_dropout",
+    "alpha_dropout",
+    "positive",
+    "type_as",
+)
+def _identity(self: Interpreter, node: Node) -> Type:
+    if "dropout" in node.op and len(node.args) > 2 and node.args[2] and node.args[1]:
+        raise NoRule("dropout in training")
+    kind = self.type_of(node.args[0])
+    return self.record(node, "identity", [node.args[0]], {}, kind)
+
+
+@lowering("prelu", "_prelu_kernel")
+def _prelu(self: Interpreter, node: Node) -> Type:
+    kind = self.type_of(node.args[0])
+    slope = self.constant(node.args[1])
+    if slope.real.numel() > 1 and any(a.kind not in "BCR" for a in kind.axes[1]):
+        raise NoRule("prelu over an axis that does not hold channels")
+    kind = _copies_as_channels(kind, [1]) if slope.real.numel() > 1 else kind
+    return _constant_step(self, node, node.args[0], kind, "prelu", 1, True, [self.digest(slope.values)])
+
+
+def _is_field(self: Interpreter, value: Any) -> bool:
+    return isinstance(value, Node) and isinstance(self.values[value], Type)
+
+
+@lowering("add", "sub", "rsub", "maximum", "minimum", "max", "min")
+def _sum(self: Interpreter, node: Node) -> Any:
+    name = node.op.removeprefix("aten.")
+    if name in ("max", "min") and (len(node.args) < 2 or not isinstance(node.args[1], Node)):
+        return _max_dim(self, node)
+    name = {"maximum": "max", "minimum": "min"}.get(name, name)
+    a, b = node.args[:2]
+    alpha = node.kwargs.get("alpha", 1)
+    if _is_field(self, a) and _is_field(self, b):
+        kinds = [self.type_of(a), self.type_of(b)]
+        if any(k.index for k in kinds):
+            raise NoRule("arithmetic with the number of a scale channel")
+        extra = () if alpha == 1 else (self.digest([torch.tensor(float(alpha))] * 3),)
+        kind = core.same_weight(kinds, self.terms, function=name, extra=extra)
+        return self.record(node, "same-weight", [a, b], {"function": name, "constants": list(extra)}, kind)
+    field, other = (a, b) if _is_field(self, a) else (b, a)
+    constant, kind = self.constant(other), self.type_of(field)
+    real = constant.real
+    if name in ("add", "sub") and real.numel() == 1 and float(real) == 0 and not isinstance(other, Node):
+        return self.record(node, "identity", [field], {}, kind)
+    widened = _widen(kind, real.ndim, real.shape)
+    widened, codes, _ = self.meet(constant, widened, node)
+    infinite = bool(torch.isinf(real.double()).all()) and real.numel() > 0
+    if kind.weight and not infinite:
+        nonzero = any(bool((torch.as_tensor(v) != 0).any()) for v in constant.values)
+        if nonzero and name in ("add", "sub", "rsub"):
+            raise Refuted(
+                "bias",
+                f"an offset is added to features of weight {kind.weight}",
+                {"kind": "weights", "weights": [str(kind.weight), "0"]},
+            )
+    zero = bool((real == 0).all()) if name in ("add", "sub", "rsub") else False
+    return _constant_step(self, node, field, widened, f"{name} constant", None, zero, codes)
+
+
+def _constant_step(
+    self: Interpreter, node: Node, field: Node, widened: Type, function: str, degree: Any, zero: bool, codes: list[int]
+) -> Type:
+    kind = core.pointwise(
+        [widened],
+        self.terms,
+        function=function,
+        degree=None if degree is None else Fraction(degree),
+        zero=zero,
+        extra=codes,
+    )
+    data = {
+        "function": function,
+        "degree": None if degree is None else str(degree),
+        "zero": zero,
+        "constants": codes,
+        "shape": list(widened.shape),
+    }
+    return self.record(node, "pointwise", [field], data, kind)
+
+
+def _widen(kind: Type, rank: int, shape: Any) -> Type:
+    """The type after broadcasting against a constant of this shape."""
+    lead = max(0, rank - len(kind.axes))
+    target = list((1,) * lead + kind.shape)
+    own = (1,) * (len(target) - rank) + tuple(shape)
+    target = [b if a == 1 else a for a, b in zip(target, own, strict=True)]
+    if tuple(target) == kind.shape:
+        return kind
+    return core.expand(replace(kind, axes=((),) * lead + kind.axes), target)
+
+
+@lowering("mul", "div")
+def _product(self: Interpreter, node: Node) -> Type:
+    name = node.op.removeprefix("aten.")
+    a, b = node.args[:2]
+    if node.kwargs.get("rounding_mode"):
+        raise NoRule("integer division")
+    if _is_field(self, a) and _is_field(self, b):
+        if self.type_of(a).index or self.type_of(b).index:
+            raise NoRule("arithmetic with the number of a scale channel")
+        kind = core.product(self.type_of(a), self.type_of(b), self.terms, function=name)
+        return self.record(node, "product", [a, b], {"function": name}, kind)
+    field, other = (a, b) if _is_field(self, a) else (b, a)
+    if name == "div" and field is b:
+        kind = self.type_of(field)
+        constant = self.constant(other)
+        kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node)
+        return _constant_step(self, node, field, kind, "divide constant by", -1, False, codes)
+    constant, kind = self.constant(other), self.type_of(field)
+    if kind.index:
+        raise NoRule("arithmetic with the number of a scale channel")
+    widened = _widen(kind, constant.real.ndim, constant.real.shape)
+    widened, codes, tensors = self.meet(constant, widened, node)
+    scale = next((i for i, t in enumerate(a for axis in widened.axes for a in axis) if t.kind == "S"), None)
+    varied = [
+        i
+        for i, n in enumerate(tensors[0].shape)
+        if n > 1 and any(not torch.equal(t, t.narrow(i, 0, 1).expand_as(t)) for t in tensors)
+    ]
+    positive = all(bool((t > 0).all()) and bool(torch.isfinite(t.double()).all()) for t in tensors)
+    if positive and all(i == scale for i in varied) and (kind.anchored or len(codes) > 1 or kind.pool):
+        rows = [
+            t.double()
+            if scale is None
+            else t.double().movedim(scale, 0).flatten(1).select(1, 0)
+            if t.ndim > 1
+            else t.double()
+            for t in tensors
+        ]
+        flat = [r.reshape(-1) if len(codes) > 1 else r.reshape(-1)[:1] for r in rows]
+        logs = [logarithms([(1 / f[i] if name == "div" else f[i]) for f in flat]) for i in range(len(codes))]
+        pooled = widened.pool
+        kind = core.scale_factor(widened, self.terms, logs=logs, code=codes[0])
+        if pooled and widened.free:
+            kind = replace(kind, free=True)
+        return self.record(node, "factor", [field], {"logs": [list(x) for x in logs]}, kind)
+    return _constant_step(self, node, field, widened, f"{name} constant", 1, True, codes)
+
+
+@lowering("pow")
+def _power(self: Interpreter, node: Node) -> Type:
+    base, exponent = node.args[:2]
+    if isinstance(exponent, Node) or isinstance(base, (int, float)):
+        raise NoRule("a power with features in the exponent")
+    return _pointwise(self, node, [base], f"pow({exponent})", Fraction(str(float(exponent))), float(exponent) > 0)
+
+
+for _name in COMPARE:
+
+    @lowering(_name)
+    def _compare(self: Interpreter, node: Node) -> Type:
+        a, b = node.args[:2]
+        name = node.op.removeprefix("aten.")
+        if _is_field(self, a) and _is_field(self, b):
+            kinds = [self.type_of(a), self.type_of(b)]
+            kind = replace(core.same_weight(kinds, self.terms, function=name), weight=Fraction(0), black=False)
+            return self.record(node, "compare", [a, b], {"function": name}, kind)
+        field, other = (a, b) if _is_field(self, a) else (b, a)
+        constant, kind = self.constant(other), self.type_of(field)
+        kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node)
+        degree = 0 if bool((constant.real == 0).all()) and not isinstance(other, Node) else None
+        return _constant_step(self, node, field, kind, name, degree, False, codes)
+
+
+@lowering("logical_and", "logical_or", "bitwise_and", "bitwise_or")
+def _logic(self: Interpreter, node: Node) -> Type:
+    return _pointwise(self, node, list(node.args[:2]), node.op.removeprefix("aten."), None, False)
+
+
+@lowering("where", "masked_fill")
+def _where(self: Interpreter, node: Node) -> Type:
+    if node.op == "aten.masked_fill":
+        value, mask, other = node.args[:3]
+        choices = [value, other]
+    else:
+        mask, *choices = node.args[:3]
+    premises = [n for n in [mask, *choices] if _is_field(self, n)]
+    fields = [n for n in choices if _is_field(self, n)]
+    constants = [self.constant(n) for n in [mask, *choices] if not _is_field(self, n)]
+    if not fields:
+        raise NoRule("a choice between constants")
+    kinds = [self.type_of(n) for n in fields]
+    codes = []
+    for c in constants:
+        kinds[0], own, _ = self.meet(c, kinds[0], node)
+        if len(own) > 1 and len(set(own)) > 1:
+            raise Refuted(
+                "unshared", "a constant differs between scale channels", {"kind": "unshared", "channels": [0, 1]}
+            )
+        codes.append(own[0])
+        neutral = bool(((c.real == 0) | torch.isinf(c.real.double())).all())
+        if any(k.weight for k in kinds) and not neutral and c.real.dtype != torch.bool:
+            raise NoRule("a constant is chosen instead of features of nonzero weight")
+    extra = (self.terms.number("constants", *codes),)
+    base = (
+        core.same_weight(kinds, self.terms, function=node.op, extra=extra)
+        if len(kinds) > 1
+        else core.pointwise(kinds, self.terms, function=node.op, degree=Fraction(1), zero=False, extra=extra)
+    )
+    if _is_field(self, mask):
+        m = self.type_of(mask)
+        weight, free = base.weight, base.free
+        base = core.combine(
+            [base, replace(m, weight=Fraction(0))],
+            self.terms,
+            function="choose",
+            weight=weight,
+            codes=[[s.term for s in base.slices], [s.term for s in m.slices]],
+            zero=False,
+        )
+        base = core.settle(replace(base, free=base.free or (free and m.free)))
+    return self.record(node, "choose", premises, {"constants": codes}, replace(base, black=False))
+
+
+@lowering(
+    "batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+    "_native_batch_norm_legit_functional",
+    "_native_batch_norm_legit",
+    "native_batch_norm",
+    "_batch_norm_with_update_functional",
+)
+def _batch_norm(self: Interpreter, node: Node) -> Type:
+    training = node.op != "aten._native_batch_norm_legit_no_training" and (
+        node.op
+        not in (
+            "aten.batch_norm",
+            "aten.native_batch_norm",
+            "aten._native_batch_norm_legit",
+            "aten._native_batch_norm_legit_functional",
+        )
+        or any(a is True for a in node.args[3:7])
+    )
+    training = training or node.args[3] is None or node.args[3] is True
+    field = node.args[0]
+    kind = self.type_of(field)
+    if training:
+        if self.canvas == "fixed":
+            raise Refuted(
+                "batch-statistics",
+                "batch normalisation by the statistics of the batch: their shares of object and background change with "
+                "scale on a canvas of fixed size",
+                {"kind": "canvas", "background": "0"},
+            )
+        raise NoRule("batch normalisation by the statistics of the batch")
+    return _channel_affine(self, node, field, kind, 1, node.args[1:5])
+
+
+def _channel_affine(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, tensors: Any) -> Type:
+    atoms = kind.axes[axis]
+    constants = [self.constant(t) for t in tensors if t is not None]
+    if any(a.kind == "X" for a in atoms):
+        raise NoRule("normalisation whose channel axis holds space")
+    if kind.weight:
+        core.fold(kind, self.terms, "an offset")
+    codes: list[int] = []
+    for c in constants:
+        shaped = type(c)(tuple(torch.as_tensor(v).reshape(-1, *(1,) * (len(kind.axes) - axis - 1)) for v in c.values))
+        kind, own, _ = self.meet(shaped, kind, node)
+        codes = (
+            own
+            if not codes
+            else [
+                self.terms.number("pair", codes[i % len(codes)], own[i % len(own)])
+                for i in range(max(len(codes), len(own)))
+            ]
+        )
+    return _constant_step(self, node, field, kind, "affine", None, False, codes)
+
+
+@lowering("group_norm", "native_group_norm", "instance_norm", "layer_norm", "native_layer_norm")
+def _norm(self: Interpreter, node: Node) -> Type:
+    name = node.op.removeprefix("aten.").removeprefix("native_")
+    field = node.args[0]
+    kind = self.type_of(field)
+    if name == "layer_norm":
+        count = len(node.args[1])
+        axes = list(range(len(kind.axes) - count, len(kind.axes)))
+        affine = [t for t in node.args[2:4] if isinstance(t, Node)]
+        for t in affine:
+            kind = self.meet(self.constant(t), kind, node)[0]
+    else:
+        axes = list(range(2, len(kind.axes))) + ([1] if name == "group_norm" else [])
+        affine = [
+            t for t in (node.args[2:4] if node.op == "aten.group_norm" else node.args[1:3]) if isinstance(t, Node)
+        ]
+    if name == "instance_norm" and node.args[5] is False:
+        return _channel_affine(self, node, field, kind, 1, node.args[1:5])
+    touched = {a.kind for i in axes for a in kind.axes[i]}
+    if "S" in touched:
+        raise NoRule("normalisation over scale channels")
+    if "X" in touched and self.canvas == "fixed":
+        raise Refuted(
+            "canvas-norm",
+            "normalisation by mean and variance over a canvas of fixed size: shares of object and background change "
+            "with scale",
+            {"kind": "canvas", "background": "0"},
+        )
+    if "X" in touched and not _covers(self, kind, axes):
+        raise NoRule("normalisation over part of the canvas")
+    if affine and name != "layer_norm":
+        kind = _copies_as_channels(kind, [1])
+    extra = [self.digest(self.constant(t).values) for t in affine]
+    if any(a.kind == "S" for a in (kind.axes[1] if name != "layer_norm" else ())):
+        raise NoRule("normalisation whose channel axis holds scale channels")
+    codes = [self.terms.number("affine", *extra)] if extra else []
+    return _constant_step(self, node, field, kind, name, None, False, codes)
+
+
+def _covers(self: Interpreter, kind: Type, axes: list[int]) -> bool:
+    """Whether the reduced axes hold all of space."""
+    found = {a.axis for i in axes for a in kind.axes[i] if a.kind == "X"}
+    return found == set(range(self.ndim)) and all(covers(self, a) for i in axes for a in kind.axes[i] if a.kind == "X")
+
+
+def covers(self: Interpreter, atom: Any) -> bool:
+    """Whether the samples of a spatial axis span the canvas symmetrically."""
+    n = self.input_shape[2 + atom.axis]
+    first, last = atom.offset, atom.offset + atom.spacing * (atom.size - 1)
+    low, high = min(first, last), max(first, last)
+    step = abs(atom.spacing)
+    return bool(low - step < -Fraction(n - 1, 2) <= low and high <= Fraction(n - 1, 2) < high + step)
+
+
+@lowering("linear", "addmm", "mm", "matmul", "bmm")
+def _linear(self: Interpreter, node: Node) -> Type:
+    name = node.op.removeprefix("aten.")
+    bias = None
+    if name == "linear":
+        x, weight, bias = arguments(node, "input", "weight", "bias")
+        transposed = True
+    elif name == "addmm":
+        bias, x, weight = node.args[:3]
+        transposed = False
+    else:
+        x, weight = node.args[:2]
+        transposed = False
+    if not _is_field(self, x):
+        if name in ("mm", "matmul", "bmm") and _is_field(self, weight) and not _is_field(self, x):
+            return _left_product(self, node, x, weight)
+        raise NoRule("a product with features in the weights")
+    if _is_field(self, weight):
+        raise NoRule("a matrix product of two values")
+    kind = self.type_of(x)
+    tensors = [torch.as_tensor(v) for v in self.constant(weight).values]
+    if tensors[0].ndim == 1:
+        tensors = [t[None] if transposed else t[:, None] for t in tensors]
+        raise NoRule("a product with a vector")
+    matrices = [t.mT if transposed else t for t in tensors]  # [..., in, out]
+    return _mix(self, node, x, kind, len(kind.axes) - 1, matrices, bias)
+
+
+def _copies_as_channels(kind: Type, axes: list[int]) -> Type:
+    """The type once constants of their own have met the copies along `axes`."""
+    changed = [
+        tuple(replace(a, kind="C") if a.kind == "R" and i in axes else a for a in axis)
+        for i, axis in enumerate(kind.axes)
+    ]
+    return replace(kind, axes=tuple(changed))
+
+
+def _left_product(self: Interpreter, node: Node, weight: Node, x: Node) -> Type:
+    kind = self.type_of(x)
+    matrices = [torch.as_tensor(v).mT for v in self.constant(weight).values]
+    if len(kind.axes) < 2:
+        raise NoRule("a product with a vector")
+    return _mix(self, node, x, kind, len(kind.axes) - 2, matrices, None)
+
+
+def _mix(
+    self: Interpreter, node: Node, x: Node, kind: Type, axis: int, matrices: list[torch.Tensor], bias: Any
+) -> Type:
+    atoms = kind.axes[axis]
+    while matrices[0].ndim > 2 and matrices[0].shape[0] == 1:
+        matrices = [m[0] for m in matrices]
+    if any(a.kind == "X" for a in atoms):
+        if matrices[0].ndim == 2:
+            linear_over_space(self, [m.mT for m in matrices], atoms)
+        raise NoRule("a linear map over space")
+    code = [self.digest(matrices)]
+    if matrices[0].ndim > 2:
+        heads = replace(kind, axes=kind.axes[: matrices[0].ndim - 2])
+        sizes = list(matrices[0].shape[:-2])
+        if len(sizes) > len(kind.axes) - 2 + (axis == len(kind.axes) - 2):
+            raise NoRule("a batched product that adds axes")
+        kind = _copies_as_channels(kind, [i for i, n in enumerate(sizes) if n > 1])
+        heads = replace(kind, axes=kind.axes[: matrices[0].ndim - 2])
+        flags = [a.kind for ax in heads.axes for a in ax]
+        if any(f == "X" for f in flags):
+            raise NoRule("weights along space")
+        scale_axis = next((i for i, ax in enumerate(heads.axes) if any(a.kind == "S" for a in ax)), None)
+        if scale_axis is not None and sizes[scale_axis] > 1:
+            if len(heads.axes[scale_axis]) > 1:
+                raise NoRule("weights along a merged scale axis")
+            code = [self.digest([m.select(scale_axis, i) for m in matrices]) for i in range(sizes[scale_axis])]
+    b = self.constant(bias) if bias is not None else None
+    if b is not None:
+        code = [self.terms.number("pair", c, self.digest(b.values)) for c in code]
+    size_out = int(matrices[0].shape[-1])
+    result = core.mix(kind, self.terms, axis=axis, size_out=size_out, code=code, bias=b is not None, node=node.name)
+    data = {"axis": axis, "size_out": size_out, "code": code, "bias": b is not None}
+    return self.record(node, "mix", [x], data, result)
+
+
+@lowering("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "sort", "topk")
+def _softmax(self: Interpreter, node: Node) -> Type:
+    name = node.op.removeprefix("aten.").removeprefix("_")
+    field = node.args[0]
+    kind = self.type_of(field)
+    (axis,) = dims(node.args[1] if name not in ("sort", "topk") else -1, len(kind.axes))
+    kinds = {a.kind for a in kind.axes[axis]}
+    if not kinds <= set("CBR") and not (kinds == {"S"} and name in ("softmax", "log_softmax")):
+        raise NoRule(f"{name} along an axis of {sorted(kinds)}")
+    if name in ("sort", "topk"):
+        raise NoRule(name)
+    label = f"{name} over scales" if kinds == {"S"} else f"{name} of axis {axis}"
+    return _pointwise(self, node, [field], label, None, False)
+
+
+def _max_dim(self: Interpreter, node: Node) -> Any:
+    from .lower_space import reduction
+
+    return reduction(self, node)
+
+
+__all__ = ["covers", "size"]

@@ -1,0 +1,337 @@
+"""The verdict about a module: certificate, refutation or unknown, with its four links.
+
+Scope of every verdict: one image shape, scale factors in ratio^Z, the canvas that was named, evaluation mode unless
+asked otherwise, the architecture for all weights (what cancels at the given weights only is said separately).
+"""
+
+import platform
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ... import __version__
+from .domain import NoRule, Refuted, Type
+from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
+from .lower import Interpreter
+from .lower_space import Parts
+from .witness import defect
+
+Canvas = Literal["fixed", "scales"]
+FORMAT = "gdtriton-network-1"
+
+
+HISTORY: deque[tuple[str, "Verdict"]] = deque(maxlen=200)
+"""The latest verdicts of this process, for the pytest plugin's summary."""
+
+
+class NotCertified(AssertionError):
+    """`require` was not met."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about a module.
+
+    Attributes:
+        verdict: "covariant", "invariant", "refuted" or "unknown".
+        offender: Path of the first module that breaks the claim, "" for the root, None without one.
+        reason: Why, in one sentence.
+        data: Everything, as `to_json` returns it.
+    """
+
+    verdict: str
+    offender: str | None
+    reason: str
+    data: dict[str, Any] = field(repr=False)
+
+    def __bool__(self) -> bool:
+        return False
+
+    def require(self, claim: Literal["covariant", "invariant"]) -> "Verdict":
+        """Return self if `claim` is certified (what is invariant is covariant).
+
+        Raises:
+            NotCertified: If it is not.
+            ValueError: If claim is neither.
+        """
+        if claim not in ("covariant", "invariant"):
+            raise ValueError(f"require: claim must be 'covariant' or 'invariant', got {claim!r}")
+        if self and (claim == self.verdict or claim == "covariant"):
+            return self
+        where = self.data.get("offender") or {}
+        place = " ".join(x for x in (where.get("path") and f"in {where['path']}", where.get("source")) if x)
+        raise NotCertified(
+            f"{claim} was required, the verdict is {self.verdict}{': ' + place if place else ''}: {self.reason}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Claim, verdict, canvas, offender, reason, links, boundary, proof, versions: plain JSON."""
+        return self.data
+
+    def to_html(self) -> str:
+        """A page with the graph, the type at every node, the offender in red, the links and the theorems."""
+        from .report import page
+
+        return page(self.data)
+
+
+class Certificate(Verdict):
+    """The claim holds; the only verdict that is true."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Refutation(Verdict):
+    """The claim fails, with a witness."""
+
+
+class Unknown(Verdict):
+    """No rule decides."""
+
+
+Outcome = Certificate | Refutation | Unknown
+
+
+def certify(
+    module: nn.Module, input_shape: tuple[int, ...], *, canvas: Canvas = "fixed", training: bool = False
+) -> Certificate | Refutation | Unknown:
+    """Decide whether a network is scale covariant or invariant, and say why.
+
+    The module is copied; its weights, buffers, mode and the random state are left as they are.
+
+    Args:
+        module: forward(image [B, C, *spatial]) with one, two or three spatial axes.
+        input_shape: Shape of the image, every axis.
+        canvas: "fixed": an object changes size in an image of given size and black background; "scales": the whole
+            image is resized.
+        training: Judge training mode.
+
+    Returns:
+        A verdict; `.require("invariant")` raises unless it is certified.
+
+    Raises:
+        TypeError: If module is no `nn.Module`.
+        ValueError: If input_shape or canvas are not admitted.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"certify: module must be a torch.nn.Module, got {type(module).__name__}")
+    shape = tuple(int(n) for n in input_shape)
+    if not 3 <= len(shape) <= 5 or any(n < 1 for n in shape):
+        raise ValueError(f"certify: input_shape must be [B, C, *spatial] with 1 to 3 spatial axes, got {list(shape)}")
+    if canvas not in ("fixed", "scales"):
+        raise ValueError(f"certify: canvas must be 'fixed' or 'scales', got {canvas!r}")
+    duplicate = evaluation_copy(module, training)
+    floats = sorted(
+        ((p.numel(), p.dtype) for p in duplicate.parameters() if p.is_floating_point()), key=lambda pair: pair[0]
+    )
+    dtype = floats[-1][1] if floats else torch.get_default_dtype()
+    second = (*shape[:2], *(n + 8 * -(-n // 8) for n in shape[2:]))  # the same parity, and that of the halves
+    with quiet_state(), torch.no_grad():
+        found = _judge(duplicate, shape, canvas, dtype, training)
+        if isinstance(found, Certificate):
+            found = _second_size(duplicate, second, canvas, dtype, training, found)
+    HISTORY.append((type(module).__name__, found))
+    return found
+
+
+def _second_size(
+    module: nn.Module, shape: tuple[int, ...], canvas: str, dtype: torch.dtype, training: bool, found: Certificate
+) -> Certificate | Unknown | Refutation:
+    """The same verdict must come out at another size: a branch on the shape is not seen at one."""
+    other = _judge(module, shape, canvas, dtype, training, links=False)
+    found.data["second_shape"] = {"shape": list(shape), "verdict": other.verdict, "reason": other.reason}
+    if other.verdict == found.verdict:
+        return found
+    data = {**found.data, "verdict": "unknown", "offender": other.data["offender"]}
+    data["reason"] = (
+        f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes something "
+        f"else at another size ({other.reason})"
+    )
+    return Unknown("unknown", other.offender, data["reason"], data)
+
+
+def _judge(
+    module: nn.Module, shape: tuple[int, ...], canvas: str, dtype: torch.dtype, training: bool, links: bool = True
+) -> Certificate | Refutation | Unknown:
+    base: dict[str, Any] = {
+        "format": FORMAT,
+        "claim": {
+            "input_shape": list(shape),
+            "canvas": canvas,
+            "training": training,
+            "scope": "scale factors in ratio^Z, all weights of this architecture",
+        },
+        "verdict": "unknown",
+        "canvas": canvas,
+        "offender": None,
+        "reason": "",
+        "links": [],
+        "boundary": None,
+        "proof": None,
+        "versions": {"gdtriton": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    try:
+        graph = read_graph(module, shape, dtype)
+    except TracingError as error:
+        return _unknown(base, f"the module could not be traced: {error}", None, "")
+    start = time.perf_counter()
+    run = Interpreter(graph, module, canvas, shape)
+    outputs = run.run()
+    seconds = time.perf_counter() - start
+    proof = {
+        "format": FORMAT,
+        "canvas": canvas,
+        "tracer": graph.tracer,
+        "steps": run.steps,
+        "outputs": [n.name for n in graph.outputs],
+    }
+    base["proof"] = proof
+    verdict = _conclude(run, graph, outputs, base, dtype)
+    base["links"].append(
+        {
+            "name": "network",
+            "verdict": verdict.verdict,
+            "numbers": {"nodes": len(graph.nodes), "steps": len(run.steps), "seconds": round(seconds, 4)},
+        }
+    )
+    if not links or isinstance(verdict, Unknown):
+        return verdict
+    from .links import all_links
+
+    others = all_links(module, graph, run, shape, dtype)
+    base["links"] = [*others[:2], base["links"][0], *others[2:]]
+    failed = [link for link in others if link["verdict"] == "failed"]
+    if isinstance(verdict, Certificate) and failed:
+        reason = (
+            f"the derivation says {verdict.verdict}, but the link '{failed[0]['name']}' failed: {failed[0]['reason']}"
+        )
+        return _unknown(base, reason, None, "link")
+    return verdict
+
+
+def _unknown(base: dict[str, Any], reason: str, node: Node | None, rule: str) -> Unknown:
+    base["verdict"], base["reason"] = "unknown", reason
+    base["offender"] = _place(node, rule)
+    return Unknown("unknown", node.path if node else None, reason, base)
+
+
+def _place(node: Node | None, rule: str) -> dict[str, str] | None:
+    if node is None:
+        return None
+    return {"path": node.path, "source": node.source, "rule": rule, "node": node.name, "op": node.op}
+
+
+def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str, Any], dtype: torch.dtype) -> Outcome:
+    flat: list[tuple[Node, Any]] = []
+    for node, value in zip(graph.outputs, outputs, strict=True):
+        flat += [(node, item) for item in (value.items if isinstance(value, Parts) else [value])]
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    for _, value in sorted(((n, v) for n, v in flat if isinstance(v, NoRule)), key=lambda p: position[p[0]]):
+        node = value.node  # type: ignore[attr-defined]
+        return _unknown(base, f"{value} ({node.op})", node, "no rule")
+    refuted = [v for _, v in flat if isinstance(v, Refuted)]
+    for node, value in flat:
+        if isinstance(value, Type):
+            refuted += _output_faults(run, graph, node, value)
+    if refuted:
+        first = min(refuted, key=lambda v: position[v.node])  # type: ignore[attr-defined]
+        return _refute(base, first, run, graph, dtype)
+    types = [v for _, v in flat if isinstance(v, Type)]
+    if not types:
+        return _unknown(base, "no output depends on the image", None, "constant")
+    for node, value in flat:
+        if isinstance(value, Type) and value.anchored and run.values:
+            return _unknown(
+                base,
+                "one scale channel only: there is no second one to compare it with, and its sigma does not follow "
+                "the image",
+                node,
+                "one-scale-channel",
+            )
+    return _certificate(base, types)
+
+
+def _output_faults(run: Interpreter, graph: Graph, node: Node, value: Type) -> list[Refuted]:
+    faults = []
+    for axis, position in value.at:
+        error = Refuted(
+            "off-centre",
+            f"features are read {abs(position)} pixels from the centre of axis {axis}: that point moves when the image "
+            "is scaled",
+            {"kind": "read", "position": str(position)},
+        )
+        error.node = _reader(run, graph, axis, position) or node  # type: ignore[attr-defined]
+        faults.append(error)
+    if value.anchored and (value.lost or not _one_channel_lift(run)):
+        anchor = value.slices[0].anchor or (0.0,)
+        error = Refuted(
+            "fixed-sigma",
+            "the output is that of one fixed sigma: sigma does not follow the image",
+            {"kind": "ratio", "logs": [[anchor[0], anchor[0]]]},
+        )
+        by_name = {n.name: n for n in graph.nodes}
+        first_jet = run.jets[0]["node"] if run.jets else node
+        error.node = by_name.get(value.lost or "", first_jet)  # type: ignore[attr-defined]
+        faults.append(error)
+    return faults
+
+
+def _reader(run: Interpreter, graph: Graph, axis: int, position: Fraction) -> Node | None:
+    by_name = {n.name: n for n in graph.nodes}
+    for step in run.steps:
+        if step["rule"] == "read" and [axis, str(position)] in step["type"]["at"]:
+            return by_name[step["node"]]
+    return None
+
+
+def _one_channel_lift(run: Interpreter) -> bool:
+    from ...scale_axis import ScaleLift
+
+    return any(isinstance(m, ScaleLift) and m.grid.n_scales == 1 for m in run.module.modules())
+
+
+def _refute(
+    base: dict[str, Any], error: Refuted, run: Interpreter, graph: Graph, dtype: torch.dtype
+) -> Refutation | Unknown:
+    node: Node = error.node  # type: ignore[attr-defined]
+    if defect(error.witness) == 0:
+        return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
+    from .links import reaches_output
+
+    if not reaches_output(graph, run, node, dtype, error.rule in ("position", "resampling")):
+        return _unknown(base, f"{error.reason}; but that does not reach an output", node, error.rule)
+    base["verdict"], base["reason"] = "refuted", error.reason
+    base["offender"] = _place(node, error.rule)
+    base["witness"] = error.witness
+    base["zero_at_these_weights"] = error.witness.get("own_weights") is False
+    return Refutation("refuted", node.path, error.reason, base)
+
+
+def _certificate(base: dict[str, Any], types: list[Type]) -> Certificate | Unknown:
+    invariant = all(
+        not t.atoms("X") and t.n_scales == 1 and t.weight == 0 and not t.index and not _has_scale(t) for t in types
+    )
+    verdict = "invariant" if invariant else "covariant"
+    weights = sorted({str(t.weight) for t in types})
+    base["verdict"] = verdict
+    base["boundary"] = (
+        "a finite grid of scale channels: scaling by ratio^j moves j channels out of the window and j in; the output "
+        "differs by what they contribute"
+    )
+    base["weights"] = weights
+    base["reason"] = (
+        "every output is unchanged when the image is scaled"
+        if invariant
+        else f"every output is transformed along with the image, times S^w, w = {', '.join(weights)}"
+    )
+    return Certificate(verdict, None, base["reason"], base)
+
+
+def _has_scale(kind: Type) -> bool:
+    return bool(kind.atoms("S"))
