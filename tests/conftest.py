@@ -17,7 +17,9 @@ for name, examples in (("dev", 25), ("ci", 200)):
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser, pluginmanager):
+    if pluginmanager.hasplugin("gdtriton.verify.pytest_plugin"):
+        return  # the installed plugin has the same option
     parser.addoption("--gd-seed", type=int, default=None, help="repeat a run with the seed that its header printed")
 
 
