@@ -188,7 +188,7 @@ class _GaussianJetConv(nn.Module):
             border=self.border,
             impl=self.impl,
         )
-        return output[0] if plain else output
+        return output.squeeze(0) if plain else output  # its gradient is a view, that of an index a copy
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""

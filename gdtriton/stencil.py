@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .axes import AxisOperators, Layer, apply_band
+from .axes import AxisOperators, Layer
 from .operators import fold, inverse_factorials, jet_orders
 from .taps import difference_radius, difference_taps
 
@@ -35,13 +35,22 @@ def _stencils(ndim: int, order: int, zero_order: bool) -> Tensor:
     return torch.stack(stencils)
 
 
-@lru_cache(maxsize=32)
-def _extended_laplacian(length: int, margin: int, border: str) -> Tensor:
-    """D_2 on an axis with its margin, [length, length], float64: the smoothed image obeys the border rule itself."""
-    size = length - 2 * margin
-    index, _ = fold(torch.arange(length)[:, None] - margin + torch.arange(-1, 2), size, border)
-    taps = difference_taps(2).expand(length, -1)
-    return torch.zeros(length, length, dtype=torch.float64).scatter_add(1, index + margin, taps)
+def _laplacian(image: Tensor, margin: int) -> Tensor:
+    """Discrete Laplacian of [B, *(spatial + 2 margin), C] without the margin, contiguous."""
+    spatial = range(1, image.ndim - 1)
+
+    def shifted(changed: int, step: int) -> Tensor:
+        view = image
+        for axis in spatial:
+            start = margin + (step if axis == changed else 0)
+            view = view.narrow(axis, start, image.shape[axis] - 2 * margin)
+        return view
+
+    total = shifted(0, 0) * (-2.0 * len(spatial))
+    for axis in spatial:
+        total += shifted(axis, -1)
+        total += shifted(axis, 1)
+    return total.contiguous()
 
 
 def takes(sigma: float, layer: Layer, ndim: int) -> bool:
@@ -93,13 +102,19 @@ class StencilRoute:
             [needs[0] or needs[2], needs[1] or needs[2], False],
         )  # fmt: skip
         grad_image = grad_weight = grad_sigma = None
-        if grad_smoothed is not None:
-            grad_smoothed = grad_smoothed.movedim(1, -1).contiguous()
-        if needs[0]:
-            grad_image = self.axes.smooth_adjoint(grad_smoothed)
         if grad_kernel is not None:
-            flat = grad_kernel.flatten(2) @ self.stencils.flatten(1).T
-            grad_weight = flat * self.powers
+            grad_weight = (grad_kernel.flatten(2) @ self.stencils.flatten(1).T) * self.powers
+        if grad_smoothed is None:
+            return None, grad_weight, None
+        grad_smoothed = grad_smoothed.movedim(1, -1).contiguous()
+        if self.layer.has_spectrum:
+            # The smoothed image obeys the border rule itself: its margin is an extension of the inside.
+            grad_smoothed = self._restrict(grad_smoothed)
+            inside = AxisOperators(self.sigma, self.layer, grad)
+        else:
+            inside = self.axes
+        if needs[0]:
+            grad_image = inside.smooth_adjoint(grad_smoothed)
         if needs[2]:
             assert grad_weight is not None
             orders = self.layer.total_orders(weight, self.ndim)
@@ -109,15 +124,28 @@ class StencilRoute:
             grad_sigma = power_term + sum(torch.dot(flat, change.view(-1)) for change in changes)
         return grad_image, grad_weight, grad_sigma
 
+    def _restrict(self, grad: Tensor) -> Tensor:
+        """Adjoint of the extension onto the margin, in place: [B, *(spatial + 2 margin), C] -> [B, *spatial, C]."""
+        margin = self.axes.margin
+        for axis in range(1, self.ndim + 1):
+            size = grad.shape[axis] - 2 * margin
+            inside = grad.narrow(axis, margin, size)
+            for first, start in ((-margin, 0), (size, size + margin)):
+                index, _ = fold(torch.arange(first, first + margin), size, self.layer.border)
+                inside.index_add_(axis, index.to(grad.device), grad.narrow(axis, start, margin))
+            grad = inside
+        return grad.contiguous()
+
     def _smoothing_changes(self, image: Tensor | None, smoothed: Tensor) -> Iterator[Tensor]:
-        """D smoothed / d sigma, axis by axis: sigma times the second difference where diffusion is exact."""
-        for a in range(self.ndim):
-            if self.layer.has_spectrum:
-                matrix = _extended_laplacian(smoothed.shape[a + 1], self.axes.margin, self.layer.border)
-                matrix = (self.sigma * matrix).to(smoothed.device, smoothed.dtype)
-                # On a circle the margin repeats what is far away: no band.
-                circular = self.layer.border == "circular"
-                yield apply_band(matrix, smoothed, a + 1, len(matrix) if circular else 1 + self.axes.margin)
-            else:
-                assert image is not None
-                yield self.axes.smooth(image, changed_axis=a)
+        """D smoothed / d sigma in parts: sigma times the discrete Laplacian where diffusion is exact, no margin."""
+        if not self.layer.has_spectrum:
+            assert image is not None
+            for axis in range(self.ndim):
+                yield self.axes.smooth(image, changed_axis=axis)
+            return
+        margin = self.axes.margin
+        if margin == 0:
+            for axis in range(1, self.ndim + 1):
+                index, _ = fold(torch.arange(-1, smoothed.shape[axis] + 1), smoothed.shape[axis], self.layer.border)
+                smoothed = smoothed.index_select(axis, index.to(smoothed.device))
+        yield _laplacian(smoothed, max(margin, 1)).mul_(self.sigma)

@@ -20,7 +20,7 @@ from perf.cases import BenchCase
 
 def ours(case: BenchCase, features: Tensor, weight: Tensor, sigma: Tensor) -> Tensor:
     """This package, implementation "torch"."""
-    return jet_conv(features[None], weight, sigma, discretisation=case.discretisation, impl="torch")[0]
+    return jet_conv(features[None], weight, sigma, discretisation=case.discretisation, impl="torch").squeeze(0)
 
 
 def conv2d(case: BenchCase, features: Tensor, weight: Tensor, sigma: Tensor) -> Tensor:
