@@ -131,5 +131,5 @@ PROVIDERS = {
     "conv2d-nchw": Provider(conv2d, False, "conv2d"),
     "conv2d-channels-last": Provider(conv2d, True, "conv2d"),
     "plain-adj": Provider(plain_adj, True, "jet", modes=("forward", "training", "moving-sigma")),
-    "dense": Provider(dense, False, "truncated jet", max_seconds=6.0),
+    "dense": Provider(dense, False, "truncated jet", max_seconds=2.0),
 }
