@@ -11,15 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .operators import axis_operator, has_spectrum, inverse_factorials, jet_orders
-from .taps import tap_radius
+from .operators import axis_operator, band_operator, has_spectrum, inverse_factorials, jet_orders
+from .taps import kernel_taps, tap_radius
 
-BAND_BLOCK = 32
-"""Rows of a band operator that share one matrix product."""
-
-CONVOLVED_HALF_WIDTH = 32
-"""Taps up to this half width run as a depthwise convolution on a CPU; wider ones as products (equally fast at about 40
-on 112 pixels, 2 threads, 16 and 32 channels)."""
+EDGE_SHARE = 0.3
+"""Largest share of rows at either end that the border may change for the band form to be the cheaper one."""
 
 CACHED_SIZE = 512
 """Axis length up to which operator matrices are kept between calls (1 MiB each in float32)."""
@@ -67,79 +63,65 @@ def apply_axis(matrix: Tensor, image: Tensor, axis: int) -> Tensor:
     return torch.matmul(matrix, image.reshape(lead, columns, trail)).view(shape)
 
 
-def apply_band(matrix: Tensor, image: Tensor, axis: int, half_width: int, offset: int = 0) -> Tensor:
-    """`apply_axis` for a band matrix with equal rows but near the border.
+def apply_band(matrix: Tensor, taps: Tensor, image: Tensor, axis: int, shift: int = 0) -> Tensor:
+    """`apply_axis` for a matrix whose rows, but for those that the border changes, are shifted copies of `taps`.
 
-    Args:
-        matrix: [M, N]. Row i is centred at column i - offset and zero further than half_width from it, but for what
-            the border rule folds back into the first and the last columns.
-        image: Contiguous [B, *spatial, C].
-        axis: The axis of length N.
-        half_width: Of the taps.
-        offset: Margin of the rows, negative for the transpose.
+    A depthwise convolution with zero padding does the whole axis; the rows that the border changes are then
+    replaced by their matrix product. Row i of the matrix has the middle tap at column i - shift.
     """
     rows, columns = matrix.shape
     lead, trail = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
-    edge = half_width + 2 * abs(offset)
-    shape = (*image.shape[:axis], rows, *image.shape[axis + 1 :])
-    fast_convolution = image.device.type == "cpu" and image.dtype == torch.float32 and image.shape[-1] > 1
-    if fast_convolution and half_width <= CONVOLVED_HALF_WIDTH and rows > 2 * edge:
-        result = _convolve(matrix, image, axis, half_width, offset).view(lead, rows, trail)
-        flat, reach = image.reshape(lead, columns, trail), min(columns, edge + half_width + abs(offset))
-        result[:, :edge] = torch.matmul(matrix[:edge, :reach], flat[:, :reach])
-        result[:, rows - edge :] = torch.matmul(matrix[rows - edge :, columns - reach :], flat[:, columns - reach :])
-        return result.view(shape)
-    if trail == 1 or BAND_BLOCK + 2 * edge > 0.8 * columns:
-        return apply_axis(matrix, image, axis)
+    radius = len(taps) // 2
     flat = image.reshape(lead, columns, trail)
-    result = image.new_empty(lead, rows, trail)
-    for start in range(0, rows, BAND_BLOCK):
-        stop = min(start + BAND_BLOCK, rows)
-        first = min(max(0, start - offset - edge), columns - 1)
-        last = max(min(columns, stop - offset + edge), first + 1)
-        result[:, start:stop] = torch.matmul(matrix[start:stop, first:last], flat[:, first:last])
-    return result.view(shape)
+    kernel = taps.view(1, 1, 1, -1).expand(trail, 1, 1, -1).contiguous()
+    padded = F.conv2d(flat.unsqueeze(1).permute(0, 3, 1, 2), kernel, padding=(0, radius + shift), groups=trail)
+    result = padded.permute(0, 2, 3, 1).reshape(lead, rows, trail)
+    edge = radius + abs(shift)
+    # Only a circular border reaches across: elsewhere an edge row ends 2 * edge columns from its own end.
+    near = columns if bool(matrix[0, -1] != 0) else min(columns, 2 * edge)
+    result[:, :edge] = torch.matmul(matrix[:edge, :near], flat[:, :near])
+    result[:, rows - edge :] = torch.matmul(matrix[rows - edge :, columns - near :], flat[:, columns - near :])
+    return result.view(*image.shape[:axis], rows, *image.shape[axis + 1 :])
 
 
-def _convolve(matrix: Tensor, image: Tensor, axis: int, half_width: int, offset: int) -> Tensor:
-    """The rows away from the border as one depthwise convolution; the others are to be overwritten."""
-    channels, middle = image.shape[-1], matrix.shape[0] // 2
-    taps = matrix[middle, middle - offset - half_width : middle - offset + half_width + 1]
-    before, after = math.prod(image.shape[1:axis]), math.prod(image.shape[axis + 1 : -1])
-    size, padding = image.shape[axis], half_width + offset
-    if after == 1:  # convolve along the second spatial axis, so that threads share the images
-        planes, kernel, pads = image.view(-1, before, size, channels), taps.view(1, 1, 1, -1), (0, padding)
-    else:
-        planes, kernel, pads = image.view(-1, size, after, channels), taps.view(1, 1, -1, 1), (padding, 0)
-    kernel = kernel.expand(channels, -1, -1, -1).contiguous()
-    result = F.conv2d(planes.movedim(-1, 1), kernel, padding=pads, groups=channels)
-    return result.movedim(1, -1).contiguous()
+class _Operator(NamedTuple):
+    """What determines the matrix of one axis."""
+
+    sigma: float
+    order: int
+    discretisation: str
+    border: str
+    margin: int
+    sigma_derivative: bool
+    dtype: torch.dtype
+    device: torch.device
 
 
-def _matrix(
-    size: int,
-    sigma: float,
-    order: int,
-    discretisation: str,
-    border: str,
-    margin: int,
-    sigma_derivative: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> Tensor:
+def _dense(size: int, what: _Operator) -> Tensor:
+    """P_n or dP_n / dsigma, untruncated, [size + 2 * margin, size]."""
     matrix = axis_operator(
         size,
-        torch.tensor(sigma, dtype=torch.float64),
-        order,
-        discretisation=discretisation,
-        border=border,
-        margin=margin,
-        sigma_derivative=sigma_derivative,
+        torch.tensor(what.sigma, dtype=torch.float64),
+        what.order,
+        discretisation=what.discretisation,
+        border=what.border,
+        margin=what.margin,
+        sigma_derivative=what.sigma_derivative,
     )
-    return matrix.to(device, dtype)
+    return matrix.to(what.device, what.dtype)
 
 
-_cached_matrix = lru_cache(maxsize=256)(_matrix)
+def _band(size: int, what: _Operator, radius: int) -> tuple[Tensor, Tensor]:
+    """The same cut to taps -radius .. radius, and the taps: forward and adjoint share every truncated entry."""
+    sigma = torch.tensor(what.sigma, dtype=torch.float64)
+    changed = what.sigma_derivative
+    taps = kernel_taps(sigma, what.order, radius, what.discretisation, sigma_derivative=changed)
+    matrix = band_operator(taps, size, what.border, what.margin)
+    return matrix.to(what.dtype), taps.to(what.dtype)
+
+
+_cached_dense = lru_cache(maxsize=256)(_dense)
+_cached_band = lru_cache(maxsize=256)(_band)
 
 
 class AxisOperators:
@@ -156,50 +138,47 @@ class AxisOperators:
         self.sigma, self.layer, self.margin = sigma, layer, margin
         self.dtype, self.device = like.dtype, like.device
 
-    def matrix(self, size: int, order: int, *, sigma_derivative: bool = False) -> Tensor:
-        """P_n or dP_n / dsigma, [size + 2 * margin, size]."""
-        build = _cached_matrix if size <= CACHED_SIZE else _matrix
-        return build(
-            size, self.sigma, order, self.layer.discretisation, self.layer.border,
-            self.margin, sigma_derivative, self.dtype, self.device,
-        )  # fmt: skip
-
-    def half_width(self, order: int) -> int:
-        """Matrix entries further than this from the diagonal are below the truncation constant."""
-        if self.layer.border == "circular":
-            return CACHED_SIZE * CACHED_SIZE
-        return tap_radius(self.sigma, order, self.layer.discretisation)
+    def _product(
+        self, image: Tensor, axis: int, order: int, *, changed: bool = False, margin: int = 0, adjoint: bool = False
+    ) -> Tensor:
+        size, trail = image.shape[axis] - (2 * margin if adjoint else 0), math.prod(image.shape[axis + 1 :])
+        layer, few = self.layer, size <= CACHED_SIZE
+        what = _Operator(
+            self.sigma, order, layer.discretisation, layer.border, margin, changed, self.dtype, self.device
+        )
+        # One truncation for all: that of the highest derivative kernel in use, and of the diffusion it obeys.
+        radius = tap_radius(self.sigma, layer.order + 2 * changed, layer.discretisation)
+        wide = radius + margin > EDGE_SHARE * size or radius < margin
+        if wide or self.device.type != "cpu" or (trail == 1 and few):
+            matrix = (_cached_dense if few else _dense)(size, what)
+            return apply_axis(matrix.T if adjoint else matrix, image, axis)
+        matrix, taps = (_cached_band if few else _band)(size, what, radius)
+        if adjoint:
+            return apply_band(matrix.T, taps.flip(0), image, axis, -margin)
+        return apply_band(matrix, taps, image, axis, margin)
 
     def smooth(self, image: Tensor, changed_axis: int | None = None) -> Tensor:
         """P_0 along every axis, onto the margin; dP_0 / dsigma along one of them if asked."""
         for axis in range(1, image.ndim - 1):
-            changed = axis - 1 == changed_axis
-            matrix = self.matrix(image.shape[axis], 0, sigma_derivative=changed)
-            width = self.half_width(2 if changed else 0)
-            image = apply_band(matrix, image, axis, width, self.margin)
+            image = self._product(image, axis, 0, changed=axis - 1 == changed_axis, margin=self.margin)
         return image
 
     def smooth_adjoint(self, grad: Tensor) -> Tensor:
         """The transpose of `smooth`: [B, *(spatial + 2 margin), C] -> [B, *spatial, C]."""
         for axis in range(1, grad.ndim - 1):
-            matrix = self.matrix(grad.shape[axis] - 2 * self.margin, 0).T
-            grad = apply_band(matrix, grad, axis, self.half_width(0), -self.margin)
+            grad = self._product(grad, axis, 0, margin=self.margin, adjoint=True)
         return grad
 
     def derivative(self, image: Tensor, orders: tuple[int, ...], changed_axis: int | None = None) -> Tensor:
         """P_{a_1} ... P_{a_N} image; dP / dsigma on one axis if asked."""
         for axis, order in enumerate(orders):
-            changed = axis == changed_axis
-            matrix = self.matrix(image.shape[axis + 1], order, sigma_derivative=changed)
-            width = self.half_width(order + 2 * changed)
-            image = apply_band(matrix, image, axis + 1, width)
+            image = self._product(image, axis + 1, order, changed=axis == changed_axis)
         return image
 
     def derivative_adjoint(self, grad: Tensor, orders: tuple[int, ...]) -> Tensor:
         """The transpose of `derivative`."""
         for axis, order in enumerate(orders):
-            matrix = self.matrix(grad.shape[axis + 1], order).T
-            grad = apply_band(matrix, grad, axis + 1, self.half_width(order))
+            grad = self._product(grad, axis + 1, order, adjoint=True)
         return grad
 
 

@@ -11,18 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .operators import BORDERS, has_spectrum, jet_orders
+from .operators import BORDERS, has_spectrum
 from .taps import DISCRETISATIONS
 
 IMPLEMENTATIONS = ("reference", "torch", "triton")
 MAX_ORDER = 6
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def check_tensor(function: str, name: str, value: Any) -> Tensor:
     """`value` is a floating-point tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{function}: {name} must be a tensor, got {type(value).__name__}")
-    if not value.dtype.is_floating_point:
+    if value.dtype not in FLOATS:
         raise TypeError(f"{function}: {name} must be a floating-point tensor, got {value.dtype}; use {name}.float()")
     return value
 
@@ -54,6 +55,12 @@ def check_flag(function: str, name: str, value: Any) -> None:
     """`value` is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
+
+
+def check_module(function: str, name: str, value: Any) -> None:
+    """`value` is a module."""
+    if not isinstance(value, torch.nn.Module):
+        raise TypeError(f"{function}: {name} must be a module, got {value!r}")
 
 
 def check_options(
@@ -126,7 +133,7 @@ def check_layer(
             f"{function}: features must have at least one scale channel and one feature channel, "
             f"got {list(features.shape)}"
         )
-    n_jet = len(jet_orders(ndim, order, zero_order=zero_order))
+    n_jet = math.comb(ndim + order, ndim) - (not zero_order)  # a compiler cannot look into the cache of jet_orders
     if weight.ndim != 3 or weight.shape[2] != n_jet:
         raise ValueError(
             f"{function}: weight must have shape [C_out, C_in / groups, J = {n_jet}] for order {order} in "
@@ -142,7 +149,8 @@ def check_layer(
     if bias is not None and bias.shape != (c_out,):
         raise ValueError(f"{function}: bias must have shape [C_out = {c_out}], got {list(bias.shape)}")
     n_scales = features.shape[0]
-    allowed = {(n_scales,), (n_scales, 1, 1), (n_scales, 1, c_in), (n_scales, c_out, 1)}
+    # A list: the hash of a set would fix these sizes in a compiled graph.
+    allowed = [(n_scales,), (n_scales, 1, 1), (n_scales, 1, c_in), (n_scales, c_out, 1)]
     if tuple(sigma.shape) not in allowed:
         raise ValueError(
             f"{function}: sigma must have shape [S = {n_scales}], [S, 1, C_in = {c_in}] or "

@@ -91,18 +91,22 @@ def _channels_last(features: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
         yield image
 
 
-def _stencil_sigma(sigma: Tensor, layer: Layer, ndim: int) -> float | None:
-    """The sigma of a scale channel that takes the stencil route, else None."""
+def _stencil_sigma(sigma: Tensor, layer: Layer, image: Tensor) -> float | None:
+    """The sigma of a scale channel that takes the stencil route, else None.
+
+    Only on the CPU: a convolution on a GPU may round its input, the smoothed image, to tf32.
+    """
+    ndim = image.ndim - 2
+    if image.device.type != "cpu":
+        return None
     value = host_sigma(sigma)
-    if value is None and not layer.has_spectrum:
-        value = float(sigma)  # waits for the device: only the spectral form can do without
     if value is None or not stencil.takes(value, layer, ndim):
         return None
     return None if layer.has_spectrum and value >= SPECTRUM_FROM_SIGMA else value
 
 
 def saved_shape(features: Tensor, layer: Layer) -> tuple[int, ...]:
-    """Shape of what forward keeps for backward: the smoothed image, or its coefficients in the first elements.
+    """Shape of what forward keeps for backward: the smoothed image, or its coefficients in the leading corner.
 
     It cannot depend on sigma, since a compiler has to know it.
     Without a spectral form nothing is kept but the features.
@@ -138,37 +142,33 @@ def jet_conv(
     """
     dtype, ndim = compute_dtype(features.dtype), features.ndim - 3
     spatial = tuple(features.shape[3:])
-    weight = weight.to(dtype)
-    values = [_stencil_sigma(each, layer, ndim) for each in sigma]
-    shape = saved_shape(features, layer)
-    outputs: list[Tensor] = []
-    kept: list[Tensor] = []
+    work = weight.to(dtype)
+    offset = None if bias is None else bias.to(dtype)
+    outputs, kept = [], []
     for s, image in enumerate(_channels_last(features, dtype)):
-        value = values[s]
+        value = _stencil_sigma(sigma[s], layer, image)
         if value is not None:
-            result, smoothed = StencilRoute(value, layer, image, ndim).forward(image, weight)
-            if layer.has_spectrum:
-                kept.append(smoothed)
+            result, keep = StencilRoute(value, layer, image, ndim).forward(image, work, offset)
         elif layer.has_spectrum:
             route = SpectralRoute(sigma[s], layer, image, spatial, features.dtype)
             coefficients = route.analyse(image)
-            kept.append(_lazy_zeros(shape[1:], dtype, features.device))
-            route.stored(kept[-1]).copy_(coefficients)
-            result = route.forward(coefficients, weight)
+            keep = _lazy_zeros(saved_shape(features, layer)[1:], dtype, features.device)
+            route.corner(keep).copy_(coefficients)
+            result = route.forward(coefficients, work)
+            result = result if offset is None else result.add_(offset)
         else:
-            result = OperatorRoute(float(sigma[s]), layer, image, ndim).forward(image, weight)
-        if bias is not None:
-            result = result.add_(bias.to(dtype))
+            result = OperatorRoute(float(sigma[s]), layer, image, ndim).forward(image, work)
+            result = result if offset is None else result.add_(offset)
         outputs.append(result.to(features.dtype))
-    saved = _join(kept) if kept else features.new_empty(shape, dtype=dtype)
-    return _join(outputs).movedim(-1, 2), saved
+        if layer.has_spectrum:
+            kept.append(keep)
+    saved = _stack(kept) if kept else features.new_empty(0, dtype=dtype)
+    return _stack(outputs).movedim(-1, 2), saved
 
 
-def _join(scale_channels: list[Tensor]) -> Tensor:
-    """A new first axis, without a copy where there is only one; contiguous."""
-    if len(scale_channels) == 1:
-        return scale_channels[0].contiguous()[None]
-    return torch.stack(scale_channels)
+def _stack(pieces: list[Tensor]) -> Tensor:
+    """`torch.stack`, without a copy of a single piece."""
+    return pieces[0].contiguous().unsqueeze(0) if len(pieces) == 1 else torch.stack(pieces)
 
 
 def jet_conv_backward(
@@ -191,31 +191,32 @@ def jet_conv_backward(
     dtype, ndim = compute_dtype(features.dtype), features.ndim - 3
     spatial = tuple(features.shape[3:])
     work = weight.to(dtype)
-    grads_features: list[Tensor] = []
-    grad_weight, grad_sigma = torch.zeros_like(work), torch.zeros_like(sigma)
+    grads, grad_weight, grad_sigma = [], torch.zeros_like(work), torch.zeros_like(sigma)
     images = None if layer.has_spectrum else _channels_last(features, dtype)
     for s, grad in enumerate(_channels_last(grad_output, dtype)):
         image = next(images) if images is not None else None
-        value = _stencil_sigma(sigma[s], layer, ndim)
+        value = _stencil_sigma(sigma[s], layer, grad)
         pieces: Gradients
         if value is not None:
             kept = saved[s] if layer.has_spectrum else None
             pieces = StencilRoute(value, layer, grad, ndim).backward(grad, image, kept, work, needs)
         elif layer.has_spectrum:
             route = SpectralRoute(sigma[s], layer, grad, spatial, features.dtype)
-            pieces = route.backward(grad, route.stored(saved[s]), work, needs)
+            coefficients = route.corner(saved[s]).contiguous()
+            pieces = route.backward(grad, coefficients, work, needs)
         else:
             assert image is not None
             operators = OperatorRoute(float(sigma[s]), layer, grad, ndim)
             pieces = operators.backward(grad, image, work, needs)
-        if pieces[0] is not None and needs[0]:
-            grads_features.append(pieces[0].to(features.dtype))
+        if needs[0]:
+            assert pieces[0] is not None
+            grads.append(pieces[0].to(features.dtype))
         if pieces[1] is not None:
             grad_weight += pieces[1]
         if pieces[2] is not None:
             grad_sigma[s] = pieces[2].reshape(sigma[s].shape)
     shape = (*features.shape[:2], *spatial, features.shape[2])
-    grad_features = _join(grads_features) if grads_features else features.new_zeros(shape)
+    grad_features = _stack(grads) if needs[0] else features.new_zeros(shape)
     return grad_features.movedim(-1, 2), grad_weight.to(weight.dtype), grad_sigma
 
 

@@ -127,10 +127,11 @@ def _jet(
     single = sigmas.ndim == 0
     chosen = resolve_implementation(function, impl, image)
     if chosen == "reference":
-        return reference.jet(
-            image, sigmas, order, ndim=ndim, zero_order=zero_order, norm_power=float(norm_power),
-            discretisation=discretisation, border=border,
-        )  # fmt: skip
+        with reference.without_autocast(image.device):
+            return reference.jet(
+                image, sigmas, order, ndim=ndim, zero_order=zero_order, norm_power=float(norm_power),
+                discretisation=discretisation, border=border,
+            )  # fmt: skip
     jets: Tensor = torch.ops.gdtriton.gaussian_jet(
         image, sigmas.reshape(-1), ndim, order, zero_order, float(norm_power), discretisation, border, chosen
     )  # fmt: skip
@@ -203,7 +204,8 @@ def jet_conv(
     if chosen == "reference":
         names = ("order", "zero_order", "groups", "norm_power", "discretisation", "border")
         options: dict[str, Any] = dict(zip(names, static, strict=True))
-        return reference.jet_conv(features, weight, sigmas, bias, **options)
+        with reference.without_autocast(features.device):
+            return reference.jet_conv(features, weight, sigmas, bias, **options)
     if not spectral_sigma(sigmas, discretisation, border):
         return _jet_conv_by_channel(features, weight, sigmas, bias, static, chosen)
     output: Tensor = torch.ops.gdtriton.jet_conv(features, weight, sigmas, bias, *static, chosen)[0]

@@ -118,7 +118,8 @@ def spectral_multiplier(frequency: Tensor, sigma: Tensor, order: int, *, sigma_d
     return -2 * sigma * exponent * multiplier if sigma_derivative else multiplier
 
 
-def _band_operator(taps: Tensor, size: int, border: str, margin: int) -> Tensor:
+def band_operator(taps: Tensor, size: int, border: str, margin: int = 0) -> Tensor:
+    """The matrix of taps [..., 2 R + 1] folded by the border, [..., size + 2 margin, size]."""
     radius = taps.shape[-1] // 2
     offsets = torch.arange(-radius, radius + 1)
     period = {"symmetric": 2 * size, "circular": size}.get(border)
@@ -171,4 +172,4 @@ def axis_operator(
         return (synthesis.T * multiplier[..., None, :]) @ analysis
     radius = min(far, size + margin) if border == "zero" else far
     taps = kernel_taps(sigma, order, radius, discretisation, sigma_derivative=sigma_derivative)
-    return _band_operator(taps, size, border, margin)
+    return band_operator(taps, size, border, margin)

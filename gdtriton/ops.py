@@ -16,7 +16,7 @@ from . import composed, reference
 from .axes import Layer
 from .composed import saved_shape
 from .operators import jet_orders
-from .reference import compute_dtype
+from .reference import compute_dtype, without_autocast
 
 _LAYER = "int order, bool zero_order, int groups, float norm_power, str discretisation, str border, str impl"
 _JET = "int ndim, int order, bool zero_order, float norm_power, str discretisation, str border, str impl"
@@ -51,7 +51,8 @@ def _jet_conv(
     features: Tensor, weight: Tensor, sigma: Tensor, bias: Tensor | None, *static: Any
 ) -> tuple[Tensor, Tensor]:
     *layer, impl = static
-    result: tuple[Tensor, Tensor] = _backend(impl).jet_conv(features, weight, sigma, bias, Layer(*layer))
+    with without_autocast(features.device):
+        result: tuple[Tensor, Tensor] = _backend(impl).jet_conv(features, weight, sigma, bias, Layer(*layer))
     return result
 
 
@@ -66,9 +67,10 @@ def _jet_conv_backward(
     *static: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
     *layer, impl = static
-    result: tuple[Tensor, Tensor, Tensor] = _backend(impl).jet_conv_backward(
-        grad_output, features, saved, weight, sigma, Layer(*layer), tuple(needs)
-    )
+    with without_autocast(features.device):
+        result: tuple[Tensor, Tensor, Tensor] = _backend(impl).jet_conv_backward(
+            grad_output, features, saved, weight, sigma, Layer(*layer), tuple(needs)
+        )
     return result
 
 
@@ -76,7 +78,8 @@ def _jet_conv_backward(
 def _gaussian_jet(image: Tensor, sigma: Tensor, ndim: int, *static: Any) -> Tensor:
     order, zero_order, norm_power, discretisation, border, impl = static
     layer = Layer(order, zero_order, 1, norm_power, discretisation, border)
-    result: Tensor = _backend(impl).gaussian_jet(image, sigma, ndim, layer)
+    with without_autocast(image.device):
+        result: Tensor = _backend(impl).gaussian_jet(image, sigma, ndim, layer)
     return result
 
 
@@ -86,9 +89,10 @@ def _gaussian_jet_backward(
 ) -> tuple[Tensor, Tensor]:
     order, zero_order, norm_power, discretisation, border, impl = static
     layer = Layer(order, zero_order, 1, norm_power, discretisation, border)
-    result: tuple[Tensor, Tensor] = _backend(impl).gaussian_jet_backward(
-        grad_jets, image, sigma, ndim, layer, (needs[0], needs[1])
-    )
+    with without_autocast(image.device):
+        result: tuple[Tensor, Tensor] = _backend(impl).gaussian_jet_backward(
+            grad_jets, image, sigma, ndim, layer, (needs[0], needs[1])
+        )
     return result
 
 
@@ -147,8 +151,11 @@ def _differentiate_adjoint(
     if all(cotangent is None for cotangent in cotangents):
         return (None,) * (len(inputs) + 1)
     create_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        tracked = [x if x.requires_grad else x.detach().requires_grad_() for x in (grad, *inputs)]
+    with torch.enable_grad(), without_autocast(grad.device):
+        # Nodes of their own: `grad` may itself depend on the inputs, and that path is not ours to follow.
+        tracked = [
+            x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in (grad, *inputs)
+        ]
         output = function(*tracked[1:])
         products = torch.autograd.grad(output, tracked[1:], tracked[0], create_graph=True, materialize_grads=True)
         terms = [

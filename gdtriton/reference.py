@@ -7,6 +7,9 @@ argument and as often as wanted; float16 and bfloat16 are computed in float32 an
 implementation is tested against this file in float64.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -16,6 +19,13 @@ from .operators import axis_operator, inverse_factorials, jet_orders
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """float64 for float64, float32 for everything narrower."""
     return torch.promote_types(dtype, torch.float32)
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Arithmetic in the dtypes it is written in: autocast would take matrix products to its narrow dtype."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 def apply_along(operator: Tensor, image: Tensor, axis: int) -> Tensor:

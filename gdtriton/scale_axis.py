@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .checks import check_choice, check_number, check_tensor
+from .checks import check_choice, check_flag, check_module, check_number, check_spatial, check_tensor
 from .scales import ScaleGrid
 
 ReadOutKind = Literal["centre", "max", "mean"]
@@ -68,6 +68,7 @@ class EachScale(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
+        check_module("EachScale", "module", module)
         self.module = module
 
     def forward(self, features: Tensor) -> Tensor:
@@ -121,6 +122,8 @@ class ScaleDropout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[S, B, ...] -> the same with -inf in dropped scale channels."""
+        if features.ndim < 2:
+            raise ValueError(f"ScaleDropout: features must have shape [S, B, ...], got {list(features.shape)}")
         if not self.training or self.p == 0:
             return features
         n_scales, batch = features.shape[:2]
@@ -153,6 +156,7 @@ class ReadOut(nn.Module):
         """[S, B, C, *spatial] -> [S, B, C]."""
         if features.ndim < 4:
             raise ValueError(f"ReadOut: features must have shape [S, B, C, *spatial], got {list(features.shape)}")
+        check_spatial("ReadOut", "features", features.shape, features.ndim - 3)
         axes = tuple(range(3, features.ndim))
         if self.kind == "max":
             return features.amax(axes)
@@ -180,6 +184,7 @@ class ScalePool(nn.Module):
     def __init__(self, kind: ScalePoolKind, *, return_indices: bool = False) -> None:
         super().__init__()
         check_choice("ScalePool", "kind", kind, ("max", "mean", "logsumexp"))
+        check_flag("ScalePool", "return_indices", return_indices)
         if return_indices and kind != "max":
             raise ValueError(f"ScalePool: return_indices must be False for kind {kind!r}, got True")
         self.kind, self.return_indices = kind, return_indices

@@ -10,7 +10,6 @@ sigma grows; the constant part never meets a derivative, so every order keeps it
 between input channels (m multiplies before the mixing) or output filters (after it) for the same price.
 """
 
-import math
 from functools import lru_cache
 
 import torch
@@ -114,17 +113,17 @@ class SpectralRoute:
         return image
 
     def _analyse_adjoint(self, coefficients: Tensor) -> Tensor:
-        for axis, rows in enumerate(self.analysis, start=1):
-            coefficients = apply_axis(rows.T, coefficients, axis)
+        for axis in reversed(range(self.ndim)):  # the last product is the largest: give it the longest rows
+            coefficients = apply_axis(self.analysis[axis].T, coefficients, axis + 1)
         return coefficients
 
     def _synthesise(self, classes: dict[Parity, Tensor]) -> Tensor:
         """Sum over classes of B_c^T coefficients, one axis after the other."""
-        for axis in range(self.ndim):
+        for axis in reversed(range(self.ndim)):
             count = self.counts[axis]
             remaining: dict[Parity, Tensor] = {}
-            for rest in {parity[1:] for parity in classes}:
-                pair = [classes.get((p, *rest)) for p in (0, 1)]
+            for rest in {parity[:-1] for parity in classes}:
+                pair = [classes.get((*rest, p)) for p in (0, 1)]
                 if pair[0] is not None and pair[1] is not None:
                     rows, coefficients = self.both[axis], torch.cat(pair, dim=axis + 1)  # type: ignore[arg-type]
                 else:
@@ -246,7 +245,6 @@ class SpectralRoute:
             total = total + exponent.view(shape)
         return total
 
-    def stored(self, saved: Tensor) -> Tensor:
-        """The first elements of a contiguous buffer as coefficients [B, r_1, ..., r_N, C]."""
-        shape = (saved.shape[0], *self.counts, saved.shape[-1])
-        return saved.view(-1)[: math.prod(shape)].view(shape)
+    def corner(self, saved: Tensor) -> Tensor:
+        """The leading corner of a buffer [B, >= r_1, ..., >= r_N, C] that holds the coefficients."""
+        return saved[(slice(None), *(slice(k) for k in self.counts))]

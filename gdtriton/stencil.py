@@ -6,7 +6,6 @@ L is smoothed onto the margin from one extension of the image, so every border i
 rounding of L by about (2 sigma)^order: the route is for small sigma and low order.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -35,24 +34,6 @@ def _stencils(ndim: int, order: int, zero_order: bool) -> Tensor:
     return torch.stack(stencils)
 
 
-def _laplacian(image: Tensor, margin: int) -> Tensor:
-    """Discrete Laplacian of [B, *(spatial + 2 margin), C] without the margin, contiguous."""
-    spatial = range(1, image.ndim - 1)
-
-    def shifted(changed: int, step: int) -> Tensor:
-        view = image
-        for axis in spatial:
-            start = margin + (step if axis == changed else 0)
-            view = view.narrow(axis, start, image.shape[axis] - 2 * margin)
-        return view
-
-    total = shifted(0, 0) * (-2.0 * len(spatial))
-    for axis in spatial:
-        total += shifted(axis, -1)
-        total += shifted(axis, 1)
-    return total.contiguous()
-
-
 def takes(sigma: float, layer: Layer, ndim: int) -> bool:
     """Whether derivatives are differences of the smoothed image, and those keep enough digits."""
     if ndim > 3 or layer.discretisation.endswith("-derivative"):
@@ -75,11 +56,11 @@ class StencilRoute:
         # A channels-last kernel keeps the convolution in channels-last memory.
         return kernel.movedim(1, -1).contiguous().movedim(-1, 1)
 
-    def forward(self, image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """The output [B, *spatial, C_out] and the smoothed image on its margin."""
         smoothed = self.axes.smooth(image)
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
-        output = convolve(smoothed.movedim(-1, 1), self._kernel(weight), groups=self.layer.groups)
+        output = convolve(smoothed.movedim(-1, 1), self._kernel(weight), bias, groups=self.layer.groups)
         return output.movedim(1, -1), smoothed
 
     def backward(
@@ -102,50 +83,51 @@ class StencilRoute:
             [needs[0] or needs[2], needs[1] or needs[2], False],
         )  # fmt: skip
         grad_image = grad_weight = grad_sigma = None
-        if grad_kernel is not None:
-            grad_weight = (grad_kernel.flatten(2) @ self.stencils.flatten(1).T) * self.powers
-        if grad_smoothed is None:
-            return None, grad_weight, None
-        grad_smoothed = grad_smoothed.movedim(1, -1).contiguous()
-        if self.layer.has_spectrum:
-            # The smoothed image obeys the border rule itself: its margin is an extension of the inside.
-            grad_smoothed = self._restrict(grad_smoothed)
-            inside = AxisOperators(self.sigma, self.layer, grad)
-        else:
-            inside = self.axes
+        if grad_smoothed is not None:
+            grad_smoothed = grad_smoothed.movedim(1, -1).contiguous()
         if needs[0]:
-            grad_image = inside.smooth_adjoint(grad_smoothed)
+            grad_image = self.axes.smooth_adjoint(grad_smoothed)
+        if grad_kernel is not None:
+            flat = grad_kernel.flatten(2) @ self.stencils.flatten(1).T
+            grad_weight = flat * self.powers
         if needs[2]:
             assert grad_weight is not None
             orders = self.layer.total_orders(weight, self.ndim)
-            power_term = (orders * weight * grad_weight).sum() * self.layer.norm_power / self.sigma
-            changes = self._smoothing_changes(image, smoothed)
-            flat = grad_smoothed.view(-1)
-            grad_sigma = power_term + sum(torch.dot(flat, change.view(-1)) for change in changes)
+            grad_sigma = (orders * weight * grad_weight).sum() * self.layer.norm_power / self.sigma
+            grad_sigma = grad_sigma + self._diffusion_term(grad_smoothed, image, smoothed)
         return grad_image, grad_weight, grad_sigma
 
-    def _restrict(self, grad: Tensor) -> Tensor:
-        """Adjoint of the extension onto the margin, in place: [B, *(spatial + 2 margin), C] -> [B, *spatial, C]."""
-        margin = self.axes.margin
-        for axis in range(1, self.ndim + 1):
-            size = grad.shape[axis] - 2 * margin
-            inside = grad.narrow(axis, margin, size)
-            for first, start in ((-margin, 0), (size, size + margin)):
-                index, _ = fold(torch.arange(first, first + margin), size, self.layer.border)
-                inside.index_add_(axis, index.to(grad.device), grad.narrow(axis, start, margin))
-            grad = inside
-        return grad.contiguous()
+    def _diffusion_term(self, grad_smoothed: Tensor, image: Tensor | None, smoothed: Tensor) -> Tensor:
+        """<g_L, dL / dsigma>: sigma <g_L, discrete Laplacian of L> where diffusion is exact.
 
-    def _smoothing_changes(self, image: Tensor | None, smoothed: Tensor) -> Iterator[Tensor]:
-        """D smoothed / d sigma in parts: sigma times the discrete Laplacian where diffusion is exact, no margin."""
+        Overwrites grad_smoothed.
+        """
         if not self.layer.has_spectrum:
             assert image is not None
-            for axis in range(self.ndim):
-                yield self.axes.smooth(image, changed_axis=axis)
-            return
+            changes = (self.axes.smooth(image, changed_axis=a) for a in range(self.ndim))
+            return torch.stack([(grad_smoothed * change).sum() for change in changes]).sum()
+        # The smoothed image obeys the border rule itself: fold the cotangent of its margin back onto the pixels.
         margin = self.axes.margin
-        if margin == 0:
-            for axis in range(1, self.ndim + 1):
-                index, _ = fold(torch.arange(-1, smoothed.shape[axis] + 1), smoothed.shape[axis], self.layer.border)
-                smoothed = smoothed.index_select(axis, index.to(smoothed.device))
-        yield _laplacian(smoothed, max(margin, 1)).mul_(self.sigma)
+        for a in range(1, self.ndim + 1):
+            size = grad_smoothed.shape[a] - 2 * margin
+            for position in (*range(-margin, 0), *range(size, size + margin)):
+                index, _ = fold(torch.tensor([position]), size, self.layer.border)
+                source = grad_smoothed.select(a, position + margin)
+                grad_smoothed.select(a, int(index) + margin).add_(source)
+            grad_smoothed = grad_smoothed.narrow(a, margin, size)
+        laplacian = self._laplacian(smoothed)
+        return self.sigma * (grad_smoothed * laplacian).sum()
+
+    def _laplacian(self, smoothed: Tensor) -> Tensor:
+        """Discrete Laplacian of the smoothed image without its margin."""
+        margin, channels = self.axes.margin, smoothed.shape[-1]
+        kernel = torch.zeros((3,) * self.ndim, dtype=smoothed.dtype, device=smoothed.device)
+        for a in range(self.ndim):
+            others = [axis for axis in range(self.ndim) if axis != a]
+            line = kernel.permute(*others, a)[(1,) * (self.ndim - 1)]
+            line += line.new_tensor([1.0, -2.0, 1.0])
+        for a in range(1, self.ndim + 1):
+            smoothed = smoothed.narrow(a, margin - 1, smoothed.shape[a] - 2 * margin + 2)
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
+        taps = kernel.expand(channels, 1, *kernel.shape)
+        return convolve(smoothed.movedim(-1, 1), taps, groups=channels).movedim(1, -1)

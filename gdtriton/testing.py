@@ -1,9 +1,10 @@
 """Rounding bounds derived from the arithmetic, and the assertions that use them.
 
-A result is compared with the reference in float64 on the same (already rounded) inputs. Elementwise, every route to
-a layer is a chain of sums of products, so with u the unit roundoff of the arithmetic and k the longest chain,
+A result is compared with the reference in float64 on the same (already rounded) inputs. Elementwise, every route to a
+layer is a chain of sums of products, so with u the unit roundoff of the arithmetic and k the longest chain,
 
-    |computed - exact| <= gamma_k sum_a |w_a| / a! sigma^(p |a|) (A_{a_1} x ... x A_{a_N}) |f|,   gamma_k = k u / (1 - k u)
+    |computed - exact| <= gamma_k sum_a |w_a| / a! sigma^(p |a|) (A_{a_1} x ... x A_{a_N}) |f|,
+    gamma_k = k u / (1 - k u),
 
 plus one rounding of the output (N. Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1). A_n is the
 absolute value of the factors that the route multiplies: |P_n| (operators), |D_n| |P_0| (stencil) or
@@ -46,18 +47,20 @@ def output_rounding(golden: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _absolute_operator(
-    size: int, sigma: float, order: int, discretisation: str, border: str, route: Route, chain: float, storage: float
-) -> Tensor:
-    """A_n of one axis, [N, N], with the absolute errors of the matrices spread over all entries in units of `chain`."""
+    size: int, sigma: float, order: int, discretisation: str, border: str, route: Route, storage: float
+) -> tuple[Tensor, Tensor]:
+    """A_n of one axis, [N, N], and the absolute errors of its entries."""
     value = torch.tensor(sigma, dtype=torch.float64)
     options = {"discretisation": discretisation, "border": border}
+    error = torch.zeros(size, size, dtype=torch.float64)
     direct = axis_operator(size, value, order, **options).abs()  # type: ignore[arg-type]
     if route == "spectrum":
         basis = spectral_basis(size, border)
         multiplier = spectral_multiplier(basis.frequency, value, order).abs()
+        rows, columns = basis.synthesis(order).abs().T, basis.analysis.abs()
+        absolute = (rows * multiplier) @ columns
         # Frequencies whose scale-normalised multiplier is below u / 4 of the stored dtype are left out.
-        multiplier = multiplier + storage / (4 * chain * sigma**order)
-        absolute = (basis.synthesis(order).abs().T * multiplier) @ basis.analysis.abs()
+        error = storage / (4 * sigma**order) * (rows @ columns)
     elif route == "stencil" and not discretisation.endswith("-derivative"):
         reach = difference_radius(order)
         smoothing = axis_operator(size, value, 0, margin=reach, **options).abs()  # type: ignore[arg-type]
@@ -66,10 +69,10 @@ def _absolute_operator(
         absolute = direct
     # The tables are float64 sums of cosines: every entry is off by a few u of the largest multiplier.
     peak = float(absolute.sum(1).amax())
-    slack = 16 * unit_roundoff(torch.float64) * peak / chain
+    error = error + 16 * unit_roundoff(torch.float64) * peak
     if route != "spectrum":  # a kernel is cut where its relative L1 norm changes by TRUNCATION
-        slack += TRUNCATION * peak / chain
-    return absolute + slack
+        error = error + TRUNCATION * peak
+    return absolute, error
 
 
 def layer_bound(
@@ -129,24 +132,33 @@ def layer_bound(
     total = torch.zeros_like(golden, dtype=torch.float64)
     for kind in routes:
         bound = torch.zeros_like(total)
-        built: dict[tuple[int, float, int], Tensor] = {}
+        built: dict[tuple[int, float, int], tuple[Tensor, Tensor]] = {}
+        products: dict[tuple[int, int, float, int], Tensor] = {}
         for s in range(len(features)):
             for o in range(c_out):
                 for i in range(per_group):
                     channel = (o // out_per_group) * per_group + i
                     value = float(scales[s, min(o, scales.shape[1] - 1), min(channel, scales.shape[2] - 1)])
                     for j, (a, factor) in enumerate(zip(orders, inverse_factorials(orders), strict=True)):
-                        term = image[s, :, channel]
-                        for axis, n in enumerate(a):
-                            key = (spatial[axis], value, n)
-                            if key not in built:
-                                built[key] = _absolute_operator(*key, discretisation, border, kind, chain, storage)
-                            term = (term.movedim(axis + 1, -1) @ built[key].T).movedim(-1, axis + 1)
-                        bound[s, :, o] += mix[o, i, j] * factor * value ** (norm_power * sum(a)) * term
+                        place = (s, channel, value, j)
+                        if place not in products:
+                            exact = perturbed = image[s, :, channel]
+                            for axis, n in enumerate(a):
+                                key = (spatial[axis], value, n)
+                                if key not in built:
+                                    built[key] = _absolute_operator(*key, discretisation, border, kind, storage)
+                                absolute, error = built[key]
+                                exact = (exact.movedim(axis + 1, -1) @ absolute.T).movedim(-1, axis + 1)
+                                perturbed = (perturbed.movedim(axis + 1, -1) @ (absolute + error).T).movedim(
+                                    -1, axis + 1
+                                )
+                            products[place] = chain * perturbed + perturbed - exact
+                        factors = mix[o, i, j] * factor * value ** (norm_power * sum(a))
+                        bound[s, :, o] += factors * products[place]
         total = torch.maximum(total, bound)
     if bias is not None:
-        total = total + bias.detach().double().abs().view(-1, *(1,) * ndim)
-    return chain * total + output_rounding(golden.double(), features.dtype)
+        total = total + chain * bias.detach().double().abs().view(-1, *(1,) * ndim)
+    return total + output_rounding(golden.double(), features.dtype)
 
 
 def assert_within_rounding(actual: Tensor, golden: Tensor, bound: Tensor | float, name: str = "result") -> None:

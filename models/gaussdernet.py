@@ -122,10 +122,12 @@ class GaussDerNet(nn.Module):
         logits: Tensor = self.head(features)  # [B, n_classes]
         return logits
 
-    def scale_logits(self, image: Tensor) -> Tensor:
-        """Logits of every scale channel before pooling, [S, B, n_classes]."""
-        features: Tensor = self.body(*self.lift(image))
-        logits: Tensor = self.head[0](features)
+    def scale_logits(self, image: Tensor, channels: Tensor | None = None) -> Tensor:
+        """Logits of every scale channel before pooling, [S, B, n_classes], or of those with the given indices only."""
+        features, sigmas = self.lift(image)
+        if channels is not None:
+            features, sigmas = image.expand(len(channels), *image.shape), sigmas[channels]
+        logits: Tensor = self.head[0](self.body(features, sigmas))
         return logits
 
 

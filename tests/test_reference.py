@@ -101,7 +101,7 @@ def test_gaussian_blob_converges(order):
             found.append(float((actual - sigma**order * exact).norm() / (sigma**order * exact).norm()))
     slope = math.log2(errors["discrete"][1] / errors["discrete"][2])
     assert 1.9 < slope < 2.1
-    # The border folds back what lies beyond 8 sigma = 7.2 standard deviations u of the smoothed blob: u^n exp(-u^2 / 2).
+    # The border folds back what lies beyond 8 sigma = 7.2 standard deviations u of the blob: u^n exp(-u^2 / 2).
     assert max(errors["sampled-derivative"]) < 10 * 7.15**order * math.exp(-(7.15**2) / 2)
     # exp(s (cos w - 1)) against exp(-s w^2 / 2): s w^4 / 24 with s w^2 of order n + 1.
     assert errors["discrete"][2] < (order + 3) ** 2 / 16.0**2

@@ -11,6 +11,7 @@ from importlib import import_module
 from .. import __version__
 
 COMMANDS = {
+    "demo": "train on one size of digits, test on seventeen, write a page that shows it",
     "verify": "prove and re-check the theory",
     "check-proof": "re-check a proof file with the independent checker",
     "info": "say which implementation runs here, and why",
