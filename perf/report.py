@@ -52,12 +52,23 @@ def _ratio(above: float | None, below: float | None) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
 
 
+def _target(ours: dict[str, Any] | None, twin: dict[str, Any] | None) -> str:
+    """The goal for training: 1.3 times the twin at sigma <= 2 and >= 16, 1.5 times between."""
+    above, below = _time(ours), _time(twin)
+    if ours is None or above is None or below is None or ours["mode"] != "training":
+        return ""
+    if ours["case"]["discretisation"] != "discrete" or ours["case"]["learn_sigma"] != "layer":
+        return ""
+    goal = 1.5 if 2 < ours["case"]["sigma"] < 16 else 1.3
+    return f"{goal} {'met' if above <= goal * below else 'missed'}"
+
+
 def table(document: dict[str, Any]) -> str:
     """One line for every case and mode."""
     lines = [
         "| layer | mode | ours, ms (p20 .. p80) | conv2d 3x3, ms | plain-adj, ms | dense, ms "
-        "| ours / conv2d | ours / plain-adj | dense / ours | memory ours / conv2d, MiB |",
-        "| --- " * 10 + "|",
+        "| ours / conv2d | target | ours / plain-adj | dense / ours | memory ours / conv2d, MiB |",
+        "| --- " * 11 + "|",
     ]
     for (name, mode), rows in grouped(document["rows"]).items():
         ours = rows.get("ours")
@@ -67,11 +78,8 @@ def table(document: dict[str, Any]) -> str:
         peaks = [row["peak_mib"] for row in (ours, twin) if row and row["peak_mib"] is not None]
         memory = f"{peaks[0]:.0f} / {peaks[1]:.0f}" if len(peaks) == 2 else ""
         cells = [name, mode, *map(_cell, (ours, twin, plain, dense))]
-        cells += [
-            _ratio(_time(ours), _time(twin)),
-            _ratio(_time(ours), _time(plain)),
-            _ratio(_time(dense), _time(ours)),
-        ]
+        cells += [_ratio(_time(ours), _time(twin)), _target(ours, twin), _ratio(_time(ours), _time(plain))]
+        cells += [_ratio(_time(dense), _time(ours))]
         lines.append("| " + " | ".join([*cells, memory]) + " |")
     return "\n".join(lines)
 
