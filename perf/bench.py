@@ -30,9 +30,11 @@ from perf.gate import ORACLES, Inputs, Results, judge  # noqa: E402
 from perf.providers import PROVIDERS  # noqa: E402
 from perf.schema import KIND, check_document, finite  # noqa: E402
 
-SECONDS = 2.5
+SECONDS = 1.2
 """Time for the rounds of one mode of one case (dense filters have their own allowance)."""
 LEAST_ROUNDS, MOST_ROUNDS = 7, 150
+MEMORY_SIGMAS = (2.0, 16.0)
+"""Where peak memory is measured: one sigma for each of the two routes."""
 
 
 def make_inputs(case: BenchCase, oracle: str, seed: int) -> Inputs:
@@ -80,15 +82,20 @@ def make_call(case: BenchCase, name: str, mode: str, seed: int) -> Callable[[], 
     return call
 
 
-def measure_mode(case: BenchCase, calls: dict[str, Callable[[], Results]], seconds: float) -> dict[str, list[float]]:
+def measure_mode(
+    case: BenchCase,
+    calls: dict[str, Callable[[], Results]],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Interleaved rounds: times in seconds per provider."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     slow = {name for name in calls if PROVIDERS[name].max_seconds < float("inf")}
 
     def once(name: str) -> None:
-        start = time.perf_counter()
+        start = clock()
         calls[name]()
-        times[name].append(time.perf_counter() - start)
+        times[name].append(clock() - start)
 
     for name in slow:  # apart: a long call throws the caches of the others away
         begin = time.perf_counter()
@@ -107,7 +114,9 @@ def measure_mode(case: BenchCase, calls: dict[str, Callable[[], Results]], secon
     return times
 
 
-def run_case(case: BenchCase, seed: int, seconds: float, memory: bool) -> list[dict[str, Any]]:
+def run_case(
+    case: BenchCase, seed: int, seconds: float, memory: bool, clock: Callable[[], float]
+) -> list[dict[str, Any]]:
     """All rows of one case."""
     rows: list[dict[str, Any]] = []
     verdicts: dict[str, tuple[bool, dict[str, float], str]] = {}
@@ -119,13 +128,16 @@ def run_case(case: BenchCase, seed: int, seconds: float, memory: bool) -> list[d
         actual = make_call(case, name, "training", seed)()
         verdicts[name] = judge(case, actual, *oracles[provider.oracle])
     oracles.clear()
-    peaks = {name: peak_memory(case, name, seed) if memory else None for name in case.providers}
+    peaks = {
+        name: peak_memory(case, name, seed) if memory and case.sigma in MEMORY_SIGMAS else None
+        for name in case.providers
+    }
     for mode in case.modes:
         calls = {
             name: make_call(case, name, mode, seed)
             for name in case.providers if verdicts[name][0] and mode in PROVIDERS[name].modes
         }  # fmt: skip
-        times = measure_mode(case, calls, seconds)
+        times = measure_mode(case, calls, seconds, clock)
         for name in case.providers:
             if mode not in PROVIDERS[name].modes:
                 continue
@@ -221,6 +233,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--compare", nargs=2, type=Path, metavar="JSON", help="ratios of two result files")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="CPU time of the process instead of the clock; one thread, busy machine"
+    )
+    parser.add_argument("--providers", nargs="*", help="only these providers")
     parser.add_argument("--without", nargs="*", default=[], help="providers to leave out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
@@ -231,22 +248,33 @@ def main(arguments: list[str] | None = None) -> int:
     if options.compare:
         print(compare(*(json.loads(path.read_text()) for path in options.compare)))
         return 0
+    if options.cpu_time and options.threads != 1:
+        parser.error("--cpu-time needs --threads 1: waiting threads burn CPU time")
+    torch.set_num_threads(options.threads)
+    clock = time.process_time if options.cpu_time else time.perf_counter
     random.seed(options.seed)
     rows: list[dict[str, Any]] = []
     for case in quick_cases() if options.quick else full_cases():
         if options.only not in case.name:
             continue
         kept = tuple(name for name in case.providers if name not in options.without)
+        kept = tuple(name for name in kept if options.providers is None or name in options.providers)
         case = BenchCase(**(case.__dict__ | {"providers": kept}))
         seconds = 0.0 if options.quick else SECONDS
-        for row in run_case(case, options.seed, seconds, not options.no_memory and not options.quick):
+        for row in run_case(case, options.seed, seconds, not options.no_memory and not options.quick, clock):
             print(
                 f"{case.name:58} {row['provider']:22} {row['mode']:13} {row['median_ms']} ms {row['reason']}",
                 flush=True,
             )
             rows.append(row)
     document = finite(
-        {"kind": KIND, "schema": 1, "quick": options.quick, "metadata": metadata(options.seed), "rows": rows}
+        {
+            "kind": KIND,
+            "schema": 1,
+            "quick": options.quick,
+            "metadata": metadata(options.seed) | {"clock": clock.__name__},
+            "rows": rows,
+        }
     )
     check_document(document)
     if options.out:

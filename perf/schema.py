@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 KIND = "layer-cpu"
-METADATA = ("utc", "commit", "dirty", "cpu", "threads", "load_average", "torch", "triton", "python", "seed")
+METADATA = ("utc", "clock", "commit", "dirty", "cpu", "threads", "load_average", "torch", "triton", "python", "seed")
 TIMES = ("median_ms", "p20_ms", "p80_ms")
 
 

@@ -101,3 +101,17 @@ def test_committed_results_have_the_schema(path):
     if document["kind"] == KIND:
         check_document(document)
         assert not document["quick"]
+
+
+def test_report_replaces_what_stands_between_its_markers(quick):
+    from perf.report import BEGIN, END, insert, table
+
+    first = insert("# Title\n", f"{BEGIN}\none\n{END}")
+    assert first.startswith("# Title\n")
+    second = insert(first + "after\n", f"{BEGIN}\ntwo\n{END}")
+    assert "one" not in second
+    assert second.endswith(f"two\n{END}\nafter\n")
+    document = json.loads(quick.read_text())
+    lines = table(document).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert len(lines) == 2 + len({(json.dumps(row["case"]), row["mode"]) for row in document["rows"]})
