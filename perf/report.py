@@ -94,7 +94,8 @@ def heading(path: Path, document: dict[str, Any]) -> str:
         f"load average {data['load_average']}, torch {data['torch']}, commit {data['commit'][:7]}{dirty}. "
         "float32, 112 x 112, batch 4, symmetric border; medians of interleaved rounds; every row passed a float64 gate "
         "unless it says failed. conv2d 3x3: the better of NCHW and channels-last. "
-        "dense: K x K filters cut at 2 sigma, K = 2 ceil(2 sigma) + 3. moving-sigma: training with another sigma at every call."
+        "dense: K x K filters cut at 2 sigma, K = 2 ceil(2 sigma) + 3. "
+        "moving-sigma: training with another sigma at every call."
     )
 
 
