@@ -12,6 +12,8 @@ def _key(row: dict[str, Any]) -> str:
 def label(case: dict[str, Any]) -> str:
     """A short name of a case."""
     text = f"{case['in_channels']}->{case['out_channels']} sigma {case['sigma']:g}"
+    if case["batch"] != 4:
+        text += f" batch {case['batch']}"
     if case["discretisation"] != "discrete":
         text += f" {case['discretisation']}"
     return text + (f" learn_sigma={case['learn_sigma']}" if case["learn_sigma"] != "layer" else "")

@@ -93,7 +93,7 @@ def heading(path: Path, document: dict[str, Any]) -> str:
         f"`{path.relative_to(ROOT)}`: {data['utc'][:10]}, {data['cpu']}, {data['threads']} thread(s), {clock}, "
         f"load average {data['load_average']}, torch {data['torch']}, commit {data['commit'][:7]}{dirty}. "
         "float32, 112 x 112, batch 4, symmetric border; medians of interleaved rounds; every row passed a float64 gate "
-        "unless it says failed. conv2d 3x3: the better of NCHW and channels-last. "
+        "unless it says failed. conv2d 3x3: the better of the layouts measured. "
         "dense: K x K filters cut at 2 sigma, K = 2 ceil(2 sigma) + 3. "
         "moving-sigma: training with another sigma at every call."
     )
