@@ -40,7 +40,7 @@ def full_cases() -> list[BenchCase]:
     for sigma in (2.0, 8.0):
         for name in ("sampled-derivative", "integrated-derivative"):
             cases.append(BenchCase(16, 24, sigma, discretisation=name, **own))  # type: ignore[arg-type]
-        cases.append(BenchCase(16, 24, sigma, learn_sigma="output", **own))  # type: ignore[arg-type]
+        cases.append(BenchCase(16, 24, sigma, batch=1, learn_sigma="output", **own))  # type: ignore[arg-type]
     return cases
 
 
