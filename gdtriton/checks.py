@@ -168,31 +168,22 @@ def check_layer(
 
 
 def resolve_implementation(function: str, impl: str | None, image: Tensor) -> str:
-    """Which implementation runs: None takes triton for narrow floats on a GPU that it drives, else torch."""
-    from .ops import triton_runs
-
-    if impl is None:
-        narrow = image.dtype in (torch.float32, torch.bfloat16, torch.float16)
-        return "triton" if image.is_cuda and narrow and triton_runs() else "torch"
-    if impl == "triton":
-        if not image.is_cuda and not triton_interprets():
-            raise ValueError(
-                f"{function}: impl must be 'torch' or 'reference' for a tensor on {image.device}, got 'triton'; "
-                "triton kernels need a tensor on a GPU"
-            )
-        if image.dtype == torch.float64:
-            raise TypeError(
-                f"{function}: impl must be 'torch' or 'reference' for float64, got 'triton'; "
-                "the kernels take float32, bfloat16 and float16"
-            )
-    return impl
-
-
-def triton_interprets() -> bool:
-    """Whether kernels run in triton's interpreter (TRITON_INTERPRET=1), which takes CPU tensors."""
-    import os
-
-    return os.environ.get("TRITON_INTERPRET") == "1"
+    """Which implementation runs: torch unless told. Triton kernels are not part of this version: asking is an error."""
+    if impl != "triton":
+        return impl or "torch"
+    if not image.is_cuda:
+        raise ValueError(
+            f"{function}: impl must be 'torch' or 'reference' for a tensor on {image.device}, got 'triton'; "
+            "triton kernels need a tensor on a GPU"
+        )
+    if image.dtype == torch.float64:
+        raise TypeError(
+            f"{function}: impl must be 'torch' or 'reference' for float64, got 'triton'; "
+            "the kernels take float32, bfloat16 and float16"
+        )
+    raise NotImplementedError(
+        f"{function}: impl must be 'torch' or 'reference', got 'triton'; this version has no triton kernels"
+    )
 
 
 def spectral_sigma(sigma: Tensor, discretisation: str, border: str) -> bool:

@@ -1,7 +1,7 @@
 """The public functions: arguments are checked, then one implementation runs.
 
-`impl=None` takes triton for float32, bfloat16 and float16 tensors on a GPU that triton drives, else torch; "reference",
-"torch" and "triton" force one and never fall back.
+`impl=None` takes "torch", on every device; "reference" and "torch" force one. "triton" is reserved for kernels that
+this version does not have: it raises, and never falls back.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,6 @@ of an adjoint is differentiated through the reference, which is plain PyTorch: s
 exact.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -36,13 +35,8 @@ torch.library.define(
 )
 
 
-@lru_cache(maxsize=1)
-def triton_runs() -> bool:
-    """Whether triton kernels of this package run on this machine's GPU."""
-    return False
-
-
 def _backend(impl: str) -> Any:
+    """The module behind an implementation; `checks.resolve_implementation` lets only "torch" through."""
     return composed
 
 

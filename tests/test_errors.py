@@ -3,12 +3,14 @@
 import functools
 import math
 import re
+import types
 
 import pytest
 import torch
 from torch import nn
 
 import gdtriton as g
+from gdtriton.checks import resolve_implementation
 
 IMAGE = torch.zeros(2, 3, 5, 6)
 FEATURES = torch.zeros(2, 3, 4, 5, 6)
@@ -254,10 +256,17 @@ def test_bad_call(function, kwargs, error, message):
     assert re.match(r"\w+: \w+ must .* got ", text), text
 
 
-def test_float64_on_triton_is_a_type_error(monkeypatch):
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    with pytest.raises(TypeError, match="impl must be 'torch' or 'reference' for float64, got 'triton'"):
-        g.gaussian_jet(IMAGE.double(), 1.0, impl="triton")
+@pytest.mark.parametrize(
+    ("dtype", "error", "message"),
+    [
+        (torch.float64, TypeError, "jet: impl must be 'torch' or 'reference' for float64, got 'triton'"),
+        (torch.float32, NotImplementedError, "jet: impl must be 'torch' or 'reference', got 'triton'; .* no triton"),
+    ],
+)
+def test_triton_on_a_gpu_never_falls_back(dtype, error, message):
+    on_gpu = types.SimpleNamespace(is_cuda=True, dtype=dtype, device="cuda:0")
+    with pytest.raises(error, match=message):
+        resolve_implementation("jet", "triton", on_gpu)
 
 
 def test_what_is_allowed():

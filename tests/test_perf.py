@@ -44,7 +44,7 @@ def test_compare_lists_every_row_with_a_ratio(quick):
     done = _bench("--compare", quick, quick)
     rows = json.loads(quick.read_text())["rows"]
     assert done.returncode == 0
-    assert done.stdout.count("| 1.00 |") == len(rows)
+    assert done.stdout.count("| 1.00 |  |") == len(rows)
 
 
 def test_compare_marks_only_what_is_outside_the_noise(quick, tmp_path):

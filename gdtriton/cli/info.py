@@ -10,7 +10,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the versions that matter."""
+    """Print the versions that matter, and what runs."""
     import torch
 
     from .. import __version__
@@ -23,4 +23,7 @@ def run(args: argparse.Namespace) -> int:
 
     print(f"gdtriton {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"torch {torch.__version__}, triton {installed('triton')}, {torch.get_num_threads()} threads")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    print(f"GPU: {gpu}")
+    print("implementation: torch on every device and dtype; this version has no triton kernels")
     return 0
