@@ -24,10 +24,13 @@ def run(args: argparse.Namespace) -> int:
     if args.subject == "model":
         return verify_model.run(args)
     from ..verify.theory import library, session
+    from ..verify.theory.open import OPEN
 
     if args.list:
         for theorem in library.THEOREMS.values():
             print(f"{theorem.id:32} {theorem.topic:12} {theorem.title}")
+        for name, reason in OPEN.items():
+            print(f"{name:32} not proved   {reason}")
         return 0
 
     def show(row: session.Row) -> None:
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         f" {len(refuted)} wrong statements refuted, {len(unknown)} unknown, 0 trusted steps,"
         f" {sum(r.seconds for r in rows):.1f} s"
     )
+    print(f"{len(OPEN)} statements are not proved here (--list names them)")
     if args.json:
         args.json.write_text(json.dumps(proofs, indent=1) + "\n")
     return 3 if unknown else 0

@@ -27,7 +27,7 @@ THEOREMS = (
     Theorem(
         "unit-mass-ndim",
         "continuous",
-        "Unit mass in N dimensions",
+        "Unit mass in N dimensions: the identity of the constants",
         "The normalisation of the N-dimensional Gaussian is the product of the N one-dimensional ones, and its"
         " exponent the sum, so its integral is the product of N integrals that are one.",
         Statement(
@@ -169,7 +169,7 @@ THEOREMS = (
     Theorem(
         "steering-recursion",
         "continuous",
-        "Steering of every order",
+        "Steering of every order: Pascal's rule for the coefficients",
         "(c d_x + q d_y)^m expands with binomial coefficients: Pascal's rule carries order m to m + 1, for the"
         " coefficient of any term k.",
         Statement(
@@ -219,7 +219,7 @@ THEOREMS = (
     Theorem(
         "sigma-ladder",
         "continuous",
-        "The sigma ladder",
+        "The sigma ladder, from the diffusion equation",
         "s d/ds of a scale-normalised derivative is its order times itself plus the scale-normalised derivatives two"
         " orders higher: L_s = s (L_xx + rest), rest the other axes of the Laplacian.",
         Statement(

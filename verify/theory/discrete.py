@@ -47,7 +47,7 @@ _COSM = use("cosine-sum", a="w*(n + 1/2)", b="-w")
 THEOREMS = (
     _theorem(
         "bessel-product",
-        "Generating function",
+        "Generating function, term by term",
         "exp(v z/2) exp(v/(2 z)): the coefficient of z^n collects the terms (v/2)^(2k+n)/(k! (n+k)!) of the Bessel"
         " series, for every n and k.",
         {"v": "positive", "n": "natural", "k": "natural"},
@@ -105,7 +105,7 @@ THEOREMS = (
     ),
     _theorem(
         "spectral-operator",
-        "Spectral form of P_n",
+        "Spectral form of P_n, per frequency",
         "The cosines cos(w (i + 1/2)) are eigenfunctions of the second difference, and the first central difference"
         " maps them to -sin w times the sines: with w = pi k/N they are the half-sample symmetric signals.",
         {"w": "real", "n": "integer"},
