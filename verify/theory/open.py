@@ -2,7 +2,7 @@
 
 OPEN = {
     "explicit-orders": "scale covariance written out in 1, 2 and 3 dimensions to order 5: no statement data yet",
-    "steering-2d": "steering beyond order 2 in 2-D, and rotation beyond 2-D: only Pascal's rule is proved",
+    "steering-higher": "steering beyond order 2 in 2-D, and rotation beyond 2-D: orders 1 and 2 in the plane are proved",
     "closed-form-bound": "closed-form, Chernoff and Duhamel bounds: their inequalities are not in the step forms yet",
     "certified-constants": "the uniform constants K_n of the discretisation error: branch and bound not yet applied",
     "sampling-aliasing": "aliasing of sampled Gaussian derivatives: Poisson summation is not among the axioms",
