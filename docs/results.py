@@ -27,7 +27,7 @@ def table(metrics: dict) -> str:
     caption = (
         f"Percent of {images['test']} held-out digits right (one image is {100 / images['test']:.1f} points), "
         f"{images['train']} training images; the first two rows saw only {metrics['train_size']:.0f} px. One run of "
-        f"`gdtriton demo`, {metrics['seconds']['total']:.0f} s on one thread of a busy machine."
+        f"`gdtriton demo`, {metrics['seconds']['total']:.0f} s on 2 CPU cores."
     )
     return "\n".join([caption, "", *lines])
 
