@@ -12,7 +12,6 @@ from torch import Tensor
 
 from . import ops, reference
 from .checks import (
-    check_flag,
     check_integer,
     check_layer,
     check_options,
@@ -187,7 +186,6 @@ def jet_conv(
     if bias is not None:
         check_tensor(function, "bias", bias)
     check_options(function, order, zero_order, norm_power, discretisation, border, impl)
-    check_flag(function, "zero_order", zero_order)
     device = features.device.type
     if torch.is_autocast_enabled(device) and features.dtype != torch.float64:
         narrow = torch.get_autocast_dtype(device)

@@ -68,10 +68,15 @@ def _jet_conv_backward(
     return result
 
 
+def _jet_layer(static: tuple[Any, ...]) -> tuple[Layer, str]:
+    """The static arguments of a jet after ndim, as a layer of one group, and the implementation."""
+    order, zero_order, norm_power, discretisation, border, impl = static
+    return Layer(order, zero_order, 1, norm_power, discretisation, border), impl
+
+
 @torch.library.impl("gdtriton::gaussian_jet", "CompositeExplicitAutograd")
 def _gaussian_jet(image: Tensor, sigma: Tensor, ndim: int, *static: Any) -> Tensor:
-    order, zero_order, norm_power, discretisation, border, impl = static
-    layer = Layer(order, zero_order, 1, norm_power, discretisation, border)
+    layer, impl = _jet_layer(static)
     with without_autocast(image.device):
         result: Tensor = _backend(impl).gaussian_jet(image, sigma, ndim, layer)
     return result
@@ -81,8 +86,7 @@ def _gaussian_jet(image: Tensor, sigma: Tensor, ndim: int, *static: Any) -> Tens
 def _gaussian_jet_backward(
     grad_jets: Tensor, image: Tensor, sigma: Tensor, needs: list[bool], ndim: int, *static: Any
 ) -> tuple[Tensor, Tensor]:
-    order, zero_order, norm_power, discretisation, border, impl = static
-    layer = Layer(order, zero_order, 1, norm_power, discretisation, border)
+    layer, impl = _jet_layer(static)
     with without_autocast(image.device):
         result: tuple[Tensor, Tensor] = _backend(impl).gaussian_jet_backward(
             grad_jets, image, sigma, ndim, layer, (needs[0], needs[1])

@@ -10,31 +10,6 @@ from html import escape
 
 from .terms import MINUS_ONE, Relation, Term, parts
 
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "pi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-    ]
-)
 LETTERS = dict(
     zip(
         [
@@ -64,6 +39,7 @@ LETTERS = dict(
         strict=True,
     )
 )
+GREEK = frozenset(LETTERS)
 UPRIGHT = frozenset({"exp", "log", "sin", "cos", "max", "relu"})
 SIGNS = {"==": ("=", "="), ">=": (r"\ge", "≥"), "<=": (r"\le", "≤"), ">": (">", ">")}
 
