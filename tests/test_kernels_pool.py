@@ -219,15 +219,15 @@ def test_compiles_once_for_all_sizes(kind, randn, on_kernels, reset_dynamo):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("n_scales", [1, 8, 40])
 def test_bytes_are_those_of_the_tensors(dtype, n_scales, randn):
-    from gdtriton.kernels.pool import pool_bytes
+    from gdtriton.kernels.pool import pool_cost
 
     features = randn(n_scales, 6, 5).to(dtype)
     for kind in KINDS:
         values, saved = torch.ops.gdtriton.scale_pool(features, kind)
-        assert pool_bytes(kind, n_scales, 30, dtype.itemsize) == sum(x.nbytes for x in (features, values, saved))
+        assert pool_cost(kind, n_scales, 30, dtype.itemsize).bytes == sum(x.nbytes for x in (features, values, saved))
         read = (saved if kind != "logsumexp" else values.float(), *((features,) if kind == "logsumexp" else ()))
         moved = sum(x.nbytes for x in (features, values, *read))
-        assert pool_bytes(kind, n_scales, 30, dtype.itemsize, backward=True) == moved
+        assert pool_cost(kind, n_scales, 30, dtype.itemsize, backward=True).bytes == moved
 
 
 MUTANTS = {

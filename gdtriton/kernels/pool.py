@@ -2,7 +2,7 @@
 
 A program owns BLOCK elements of the result and reads the S scale channels one after the other: every element of the
 stack is read once, with any strides, and nothing is copied. Arithmetic is float32, rounded once at the store. `-inf`
-marks a dropped scale channel and is left out; NaN wins. All of it is bound by memory: `pool_bytes` is the floor.
+marks a dropped scale channel and is left out; NaN wins. All of it is bound by memory: `pool_cost` is the floor.
 
 Backward needs, beside the cotangent: max the index (int32), mean one bit for each scale channel that was kept (words
 of 32), log sum exp its float32 result and the stack. No atomics: every element is written by one program.
@@ -17,19 +17,24 @@ import triton.language as tl
 from torch import Tensor
 
 from .configuration import Configuration
+from .cost import Cost
 from .layout import dense_axes
 
 KINDS = ("max", "mean", "logsumexp")
-BLOCK, WARPS = 1024, 4
-"""8 elements a thread and UNROLL scale channels in flight: 64 to 128 bytes outstanding for each thread."""
+WARPS = 4
+BLOCK, STRIDED_BLOCK = 1024, 512
+"""8 elements a thread and UNROLL scale channels in flight: 64 to 128 bytes outstanding for each thread. Half as many
+where the place of an element takes divisions: with 8 the mean spills."""
 UNROLL = 4
 """Scale channels whose loads are issued together."""
 WORD = 32
 """Bits of a word of kept scale channels."""
 
 
-def pool_bytes(kind: str, n_scales: int, numel: int, itemsize: int, *, backward: bool = False) -> int:
-    """Least memory traffic in bytes: the stack once, the result once, what backward keeps once.
+def pool_cost(kind: str, n_scales: int, numel: int, itemsize: int, *, backward: bool = False) -> Cost:
+    """Least traffic and arithmetic: the stack once, the result once, what backward keeps once.
+
+    Comparisons, sums, products and exponentials count one operation each.
 
     Args:
         kind: "max", "mean" or "logsumexp".
@@ -41,14 +46,11 @@ def pool_bytes(kind: str, n_scales: int, numel: int, itemsize: int, *, backward:
     words = -(-n_scales // WORD)
     kept = {"max": 4, "mean": 4 * words, "logsumexp": 4 if backward or itemsize < 4 else 0}[kind]
     stack = n_scales * itemsize * (2 if backward and kind == "logsumexp" else 1)
-    return numel * (stack + itemsize + kept)
-
-
-def pool_flops(kind: str, n_scales: int, numel: int, *, backward: bool = False) -> int:
-    """Arithmetic operations: comparisons, sums, products and exponentials count one each."""
-    forward = {"max": 2, "mean": 3, "logsumexp": 6}[kind] * n_scales + {"max": 0, "mean": 1, "logsumexp": 2}[kind]
-    adjoint = {"max": 1, "mean": 3, "logsumexp": 3}[kind] * n_scales
-    return numel * (adjoint if backward else forward)
+    if backward:
+        operations = {"max": 1, "mean": 3, "logsumexp": 3}[kind] * n_scales
+    else:
+        operations = {"max": 2 * n_scales, "mean": 3 * n_scales + 1, "logsumexp": 6 * n_scales + 2}[kind]
+    return Cost(numel * (stack + itemsize + kept), numel * operations)
 
 
 @triton.jit
@@ -194,13 +196,18 @@ def _logsumexp_backward_kernel(
             tl.store(grad_features_ptr + s * numel + i, value, mask=inside & (s < n_scales))
 
 
+def _block(ndim: int) -> int:
+    return BLOCK if ndim == 1 else STRIDED_BLOCK
+
+
 def _launch(kernel: Any, dense: Tensor, *arguments: Any, **constants: Any) -> None:
     """Run a kernel over all elements of a dense tensor; an empty one needs none."""
     if dense.numel() == 0:
         return
-    grid = (triton.cdiv(dense.numel(), BLOCK),)
+    block = _block(constants["NDIM"])
+    grid = (triton.cdiv(dense.numel(), block),)
     with torch.cuda.device_of(dense):
-        kernel[grid](*arguments, **constants, BLOCK=BLOCK, num_warps=WARPS, enable_fp_fusion=True)
+        kernel[grid](*arguments, **constants, BLOCK=block, num_warps=WARPS, enable_fp_fusion=True)
 
 
 def launch_pool(features: Tensor, values: Tensor, saved: Tensor, kind: str) -> None:
@@ -256,34 +263,23 @@ def launch_pool_backward(
 def configurations(target: str) -> Iterator[Configuration]:
     """What is compiled ahead of time: float32 and bfloat16 dense stacks, and float32 with three strided axes."""
     for dtype, ndim in (("fp32", 1), ("bf16", 1), ("fp32", 3)):
-        stack, axes = f"*{dtype}", ("i64",) * ndim
-        step = ("constexpr",) + ("i64",) * (ndim - 1)
-        name = f"{dtype}-{'dense' if ndim == 1 else 'strided'}"
-        base = {"numel": "i64", "n_scales": "i32"}
-        grid: dict[str, Any] = {"NDIM": ndim, "UNROLL": UNROLL, "BLOCK": BLOCK, "WORD": WORD}
-        grid |= {"strides": (1,) + (None,) * (ndim - 1), "strides_grad": (1,) + (None,) * (ndim - 1)}
-        strided = {"stride_s": "i64", "sizes": axes, "strides": step}
-        forward = {"features_ptr": stack, "values_ptr": stack}
-        adjoint = {"grad_features_ptr": stack, **base}
-        kernels: dict[Any, dict[str, Any]] = {
-            _max_kernel: forward | {"index_ptr": "*i32"} | base | strided,
-            _mean_kernel: forward | {"kept_ptr": "*i32"} | base | strided,
-            _logsumexp_kernel: forward | {"exact_ptr": "*fp32"} | base | strided,
-            _max_backward_kernel: {"grad_ptr": stack, "index_ptr": "*i32"} | adjoint | strided,
-            _mean_backward_kernel: {"grad_ptr": stack, "kept_ptr": "*i32"} | adjoint | strided,
-            _logsumexp_backward_kernel: {"grad_ptr": stack, "features_ptr": stack, "exact_ptr": "*fp32"}
-            | adjoint | strided | {"strides_grad": step},
-        }  # fmt: skip
-        for kernel, types in kernels.items():
-            arguments = {k: types.get(k, "constexpr") for k in kernel.arg_names}
-            constants = grid | {"EXACT": dtype != "fp32"}
+        types: dict[str, Any] = {"index_ptr": "*i32", "kept_ptr": "*i32", "exact_ptr": "*fp32"}
+        types |= dict.fromkeys(("features_ptr", "values_ptr", "grad_ptr", "grad_features_ptr"), f"*{dtype}")
+        types |= dict.fromkeys(("numel", "stride_s"), "i64") | {"sizes": ("i64",) * ndim}
+        types |= dict.fromkeys(("strides", "strides_grad"), ("constexpr",) + ("i64",) * (ndim - 1))
+        constants: dict[str, Any] = {"NDIM": ndim, "UNROLL": UNROLL, "BLOCK": _block(ndim), "WORD": WORD}
+        constants |= dict.fromkeys(("strides", "strides_grad"), (1,) + (None,) * (ndim - 1))
+        constants["EXACT"] = dtype != "fp32"
+        for kernel in (
+            _max_kernel, _mean_kernel, _logsumexp_kernel,
+            _max_backward_kernel, _mean_backward_kernel, _logsumexp_backward_kernel,
+        ):  # fmt: skip
+            arguments = kernel.arg_names
             yield Configuration(
-                f"{kernel.__name__.strip('_').removesuffix('_kernel')}-{name}",
+                f"{kernel.__name__.strip('_').removesuffix('_kernel')}-{dtype}-{'dense' if ndim == 1 else 'strided'}",
                 kernel,
-                arguments,
-                {k: constants[k] for k, t in arguments.items() if "constexpr" in t},
+                {name: kind for name, kind in types.items() if name in arguments},
+                {name: value for name, value in constants.items() if name in arguments},
                 num_warps=WARPS,
-                divisible=tuple(
-                    k for k in arguments if k.endswith("_ptr") or (ndim == 1 and k in ("numel", "stride_s"))
-                ),
+                divisible=("numel", "stride_s") if ndim == 1 else (),
             )
