@@ -43,6 +43,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
     ],
     "depthwise": [(1, Tile({"BLOCK_C": 4, "BLOCK_P": 128}, 4, 1))],
+    "depthwise-weight-grad": [(1, Tile({"BLOCK_O": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
     "weight-grad": [
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
