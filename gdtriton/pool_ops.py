@@ -4,7 +4,6 @@
 plain PyTorch, so second and higher derivatives are exact. The torch path of `ScalePool` does not come here.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -12,8 +11,6 @@ from torch import Tensor
 
 from .ops import _differentiate_adjoint
 
-TRITON_INSTALLED = find_spec("triton") is not None
-KERNEL_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 WORD = 32
 """Bits in which a mean keeps which scale channels it saw."""
 
@@ -22,11 +19,6 @@ torch.library.define(
     "gdtriton::scale_pool_backward",
     "(Tensor grad, Tensor saved, Tensor? features, SymInt n_scales, str kind) -> Tensor",
 )
-
-
-def uses_kernels(features: Tensor) -> bool:
-    """Whether pooling runs on triton: a narrow enough dtype on a GPU, and triton is there."""
-    return features.is_cuda and features.dtype in KERNEL_DTYPES and TRITON_INSTALLED
 
 
 def _pooled_like(features: Tensor, kind: str) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .checks import check_choice, check_flag, check_module, check_number, check_spatial, check_tensor
-from .pool_ops import uses_kernels
+from . import pool_ops
+from .checks import check_choice, check_flag, check_module, check_number, check_spatial, check_tensor, kernels_run
 from .scales import ScaleGrid
 
 ReadOutKind = Literal["centre", "max", "mean"]
 ScalePoolKind = Literal["max", "mean", "logsumexp"]
+
+assert pool_ops  # importing it registers the operators
 
 
 class ScaleLift(nn.Module):
@@ -198,7 +200,7 @@ class ScalePool(nn.Module):
         """[S, ...] -> [...], or (values, indices) with return_indices."""
         if features.ndim < 1 or features.shape[0] == 0:
             raise ValueError(f"ScalePool: features must have shape [S, ...] with S >= 1, got {list(features.shape)}")
-        if uses_kernels(features):
+        if kernels_run(features):
             values, saved = torch.ops.gdtriton.scale_pool(features, self.kind)
             return (values, saved.long()) if self.return_indices else values
         if self.kind == "max":

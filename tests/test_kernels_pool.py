@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gdtriton import ScalePool, pool_ops, scale_axis
+from gdtriton import ScalePool, checks, scale_axis
 from gdtriton.testing import assert_within_rounding, gamma, output_rounding, unit_roundoff
 
 pytest.importorskip("triton")
@@ -18,7 +18,7 @@ NAN, INF = math.nan, math.inf
 @pytest.fixture
 def on_kernels(monkeypatch):
     """ScalePool on the kernels, float32 and narrower."""
-    monkeypatch.setattr(scale_axis, "uses_kernels", lambda x: x.dtype in pool_ops.KERNEL_DTYPES)
+    monkeypatch.setattr(scale_axis, "kernels_run", lambda x: x.dtype in checks.KERNEL_DTYPES)
 
 
 def pooled(kind, features):

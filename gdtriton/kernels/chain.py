@@ -130,7 +130,7 @@ def per_scale_dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def sigma_on_device(sigma: Tensor, device: torch.device) -> Tensor:
-    """The tensor sigma where the kernels read it; a few numbers travel as launch arguments, which a CUDA graph can capture."""
+    """Where the kernels read sigma. Numbers on the host travel as launch arguments: a CUDA graph can capture those."""
     if sigma.device == device:
         return sigma.detach().contiguous()
     numbers = [torch.full((), value, dtype=sigma.dtype, device=device) for value in sigma.flatten().tolist()]

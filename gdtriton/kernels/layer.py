@@ -12,38 +12,15 @@ import torch
 from torch import Tensor
 
 from ..axes import Layer
-from ..taps import difference_radius
+from ..saved import by_operators, empty_output, kernel_margin, saved_shape
 from .chain import AxisChain, per_scale_dot, sigma_on_device
 from .jet import changed_jets
 from .mix import launch_mix
 from .tables import Plan, launch_plan
 from .weight_grad import launch_weight_grad
 
-STENCIL_ORDER = 2
-"""Highest order whose differences are taken of a smoothed image where no spectral form exists."""
-
 _IDENTITY = (((0, 0, 0, 1.0),),)
 """The only difference of a layer whose input channels are jets already."""
-
-
-def _margin(layer: Layer) -> int:
-    """Pixels around the smoothed image: those that differences read, and one more for its Laplacian."""
-    return difference_radius(layer.order) + 1
-
-
-def _by_operators(layer: Layer) -> bool:
-    """Whether P_n itself is applied, jet by jet."""
-    if layer.has_spectrum:
-        return False
-    return layer.order > STENCIL_ORDER or layer.discretisation.endswith("-derivative")
-
-
-def saved_shape(features: Tensor, layer: Layer) -> tuple[int, ...]:
-    """Shape of what forward keeps for backward; it cannot depend on sigma, since a compiler has to know it."""
-    if _by_operators(layer):
-        return (0,)
-    margin = _margin(layer)
-    return (*features.shape[:3], *(n + 2 * margin for n in features.shape[3:]))
 
 
 def _scale_one(_: tuple[int, ...]) -> float:
@@ -95,7 +72,7 @@ class _Stencil:
 
     def __init__(self, features: Tensor, weight: Tensor, sigma: Tensor, layer: Layer, plan: Plan):
         self.features, self.weight, self.sigma, self.layer, self.plan = features, weight, sigma, layer, plan
-        self.margin = _margin(layer)
+        self.margin = kernel_margin(layer)
         self.chain = AxisChain(
             sigma, tuple(features.shape[3:]), layer, plan, self.margin, check_route=layer.has_spectrum
         )
@@ -143,15 +120,15 @@ def jet_conv(
     features: Tensor, weight: Tensor, sigma: Tensor, bias: Tensor | None, layer: Layer
 ) -> tuple[Tensor, Tensor]:
     """Forward of a jet layer: the output, contiguous, and what backward needs; see `composed.jet_conv`."""
-    out = features.new_empty(*features.shape[:2], weight.shape[0], *features.shape[3:])
+    out = empty_output(features, weight.shape[0], "triton")
     # torch compares results of operators in full on the CPU: there, what no route writes is zero.
     fill = torch.zeros if features.device.type == "cpu" else torch.empty
-    saved = fill(saved_shape(features, layer), dtype=torch.float32, device=features.device)
+    saved = fill(saved_shape(features, layer, "triton"), dtype=torch.float32, device=features.device)
     if out.numel() == 0:
         return out, saved
     sigma = sigma_on_device(sigma, features.device)
     plan = _plan(features, sigma, layer)
-    if _by_operators(layer):
+    if by_operators(layer):
         _Operators(features, weight, sigma, layer, plan).forward(bias, out)
     else:
         _Stencil(features, weight, sigma, layer, plan).forward(bias, saved, out)
@@ -168,7 +145,7 @@ def jet_conv_backward(
         return grad_features.zero_(), torch.zeros_like(weight), torch.zeros_like(sigma)
     on_device = sigma_on_device(sigma, features.device)
     plan = _plan(features, on_device, layer)
-    if _by_operators(layer):
+    if by_operators(layer):
         operators = _Operators(features, weight, on_device, layer, plan)
         weight_sums, diffusion = operators.backward(grad_output, grad_features, needs)
     else:
