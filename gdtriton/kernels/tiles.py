@@ -48,6 +48,8 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
     ],
+    "analysis": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
+    "synthesis": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
 }
 _INTERPRETED = {"BLOCK_M": 16, "BLOCK_V": 16, "BLOCK_K": 16, "BLOCK_P": 32, "BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_C": 4}
 
