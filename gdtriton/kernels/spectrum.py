@@ -7,8 +7,8 @@ No basis is stored. With u_k = k (symmetric border) or 2 ceil(k / 2) (circular) 
 
     B_p[k, x] = norm_k cos(pi / (2 N) (u_k (2 x + 1) + 3 N (p + [circular and k odd]))),
 
-one number of a table of 4 N cosines. (A real DFT with phases counted from half a pixel before the image: a rotation within
-every frequency, which P_n commutes with.) So row k of B_p is symmetric about the middle of the axis where k + p is
+one number of a table of 4 N cosines. (A real DFT with phases counted from half a pixel before the image: a rotation
+within every frequency, which P_n commutes with.) So row k of B_p is symmetric about the middle of the axis if k + p is
 even and antisymmetric where it is odd: rows of one kind need the even part of f on half the pixels, those of the other
 kind its odd part, and products are half as many. A tile is BLOCK_M pairs of rows (2 m, 2 m + 1), or pixels with their
 mirror images, by BLOCK_V vectors; B, C and the other axes, cut to their rank where they are transformed, are one index,
@@ -277,7 +277,7 @@ def launch_synthesis(
     """Sum of the transposes of B_0 and B_1 along one axis: the adjoint of `launch_analysis`.
 
     Args:
-        even: [S, B, C, *spatial] float32, any strides; of the axis and of those before it only the rank is read. Or None.
+        even: [S, B, C, *spatial] float32, any strides, or None; of the axis and those before it only the rank is read.
         odd: As `even`, with the same strides.
         out: The same shape, any strides and dtype.
         axis: Spatial axis, from 0.
