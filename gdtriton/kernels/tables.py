@@ -245,14 +245,14 @@ class Plan(NamedTuple):
     factors: Tensor
 
 
-def launch_plan(sigma: Tensor, spatial: tuple[int, ...], layer: Layer, unit: float) -> Plan:
+def launch_plan(sigma: Tensor, spatial: tuple[int, ...], layer: Layer, dtype: torch.dtype) -> Plan:
     """Decide on the device which route every scale channel takes.
 
     Args:
         sigma: [S] or [S, C] pixels, on the device.
         spatial: Axis lengths.
         layer: The static arguments.
-        unit: Unit roundoff of the features' dtype.
+        dtype: That of the features.
     """
     n_scales, n_channels, axes = sigma.shape[0], sigma[0].numel(), len(spatial)
     orders = layer.orders(axes)
@@ -265,7 +265,8 @@ def launch_plan(sigma: Tensor, spatial: tuple[int, ...], layer: Layer, unit: flo
         spectrum_from = amplification = 0.0
     sizes = (*spatial, 1, 1)[:3]
     _plan_kernel[(n_scales,)](
-        sigma.contiguous(), plan, factors, n_channels, *sizes, spectrum_from, amplification, unit, layer.norm_power,
+        sigma.contiguous(), plan, factors, n_channels, *sizes,
+        spectrum_from, amplification, 0.5 * torch.finfo(dtype).eps, layer.norm_power,
         AXES=axes, ORDER=layer.order, TOTALS=tuple(float(sum(a)) for a in orders), INVERSE=inverse_factorials(orders),
         CIRCULAR=layer.border == "circular", BLOCK=_BLOCK,
     )  # fmt: skip
