@@ -48,8 +48,30 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
     ],
+    "analysis": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
+    "synthesis": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
+    "spectral-mix": [
+        (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+        (17, Tile({"BLOCK_R": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+        (33, Tile({"BLOCK_R": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+    ],
+    "spectral-depthwise": [(1, Tile({"BLOCK_R": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
+    "spectral-weight": [
+        (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+        (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+    ],
+    "spectral-depthwise-weight": [(1, Tile({"BLOCK_O": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
 }
-_INTERPRETED = {"BLOCK_M": 16, "BLOCK_V": 16, "BLOCK_K": 16, "BLOCK_P": 32, "BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_C": 4}
+_INTERPRETED = {
+    "BLOCK_R": 16,
+    "BLOCK_M": 16,
+    "BLOCK_V": 16,
+    "BLOCK_K": 16,
+    "BLOCK_P": 32,
+    "BLOCK_O": 16,
+    "BLOCK_I": 16,
+    "BLOCK_C": 4,
+}
 
 
 def interpreting() -> bool:
