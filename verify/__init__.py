@@ -15,6 +15,8 @@ _HOMES = {
     "covariance_defect": "numeric",
     "ProofError": "theory.rules",
     "check_proof": "theory.check",
+    "theorem": "theory.derivation",
+    "theorems": "theory.derivation",
 }
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "certify",
     "check_proof",
     "covariance_defect",
+    "theorem",
+    "theorems",
 ]
 
 

@@ -9,6 +9,21 @@ from .model import Axiom
 _SPACE = {"N": "natural", "h": "function"}
 _ANGLES = {"a": "real", "b": "real"}
 
+
+def _every_axis(names: str) -> Axiom:
+    """`change-of-variables` with the integral over R^N iterated."""
+    scaled = ", ".join(f"S*{u}" for u in names)
+    sides = [f"h({', '.join(names)})", f"h({scaled})"]
+    for u in names:
+        sides = [f"Int({side}, {u}, 1)" for side in sides]
+    return Axiom(
+        f"change-of-variables-{len(names)}d",
+        f"Linear change of variables on all {len(names)} axes of an iterated integral that converges absolutely.",
+        f"{sides[0]} == S**{len(names)}*{sides[1]}",
+        {"h": "function", "S": "positive"},
+    )
+
+
 AXIOMS: dict[str, Axiom] = {
     a.id: a
     for a in (
@@ -29,6 +44,7 @@ AXIOMS: dict[str, Axiom] = {
             "Int(h(u), u, N) == S**N*Int(h(S*u), u, N)",
             {**_SPACE, "S": "positive"},
         ),
+        *map(_every_axis, ("u", "uv", "uvw")),
         Axiom(
             "translation",
             "The integral over R^N is invariant under u -> u + c.",

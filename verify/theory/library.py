@@ -5,6 +5,8 @@ from typing import Any
 
 from . import continuous, continuous2, discrete, layers, learned, wrong
 from .model import Refutation, Theorem
+from .parameters import Parameters
+from .specialise import specialise
 
 TOPICS = {
     "continuous": "continuous theory, symbolic dimension",
@@ -32,9 +34,26 @@ def lookup(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:
     Raises:
         KeyError: no such theorem. ValueError: parameters that it does not have or are out of range.
     """
-    return THEOREMS[theorem_id]
+    theorem = THEOREMS[theorem_id]
+    chosen = Parameters.read(parameters)
+    if not chosen:
+        return theorem
+    found = specialise(theorem, chosen).theorem
+    if found.id != theorem_id:
+        raise ValueError(f"{theorem_id} does not hold for {chosen}")
+    return found
 
 
 def lookup_refutation(refutation_id: str, parameters: Mapping[str, Any]) -> Refutation:
-    """The refutation of that name."""
-    return REFUTATIONS[refutation_id]
+    """The refutation of that name, or of a theorem at parameters for which it does not hold.
+
+    Raises:
+        KeyError: no such statement. ValueError: parameters that it does not have, are out of range or keep it true.
+    """
+    chosen = Parameters.read(parameters)
+    if not chosen:
+        return REFUTATIONS[refutation_id]
+    found = specialise(THEOREMS[refutation_id], chosen).wrong
+    if found is None:
+        raise ValueError(f"{refutation_id} is not refuted for {chosen}")
+    return found

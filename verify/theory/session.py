@@ -7,7 +7,7 @@ from typing import Any
 
 from .check import check_refutation, check_theorem
 from .library import REFUTATIONS, THEOREMS
-from .model import Statement
+from .model import Refutation, Statement, Theorem
 from .proofs import collection, proof_json, refutation_json
 from .rules import ProofError
 from .terms import FormulaError
@@ -39,42 +39,54 @@ def run(progress: Callable[[Row], None] = lambda row: None) -> tuple[list[Row], 
 
 
 def _theorems(progress: Callable[[Row], None]) -> Iterator[tuple[Row, dict[str, Any] | None]]:
-    from .prover import prove
-
     established: dict[str, Statement] = {}
     for theorem in THEOREMS.values():
-        began = time.perf_counter()
-        reason, count, item = "", 0, None
-        outcome = prove(theorem, THEOREMS)
-        if not outcome.proved:
-            reason = f"the prover does not close {outcome.failed}"
-        else:
-            item = proof_json(theorem)
-            try:
-                count = check_theorem(item, established)
-            except ProofError as error:
-                reason, item = f"the checker: {error}", None
-        verdict = "unknown" if reason else "proved"
-        seconds = time.perf_counter() - began
-        row = Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason)
+        row, item = decide(theorem, {}, established)
         progress(row)
         yield row, item
+
+
+def decide(
+    theorem: Theorem, parameters: dict[str, str], established: dict[str, Statement]
+) -> tuple[Row, dict[str, Any] | None]:
+    """Prove with sympy and re-check; `established` holds the lemmas and gains a theorem without parameters."""
+    from .prover import prove
+
+    began = time.perf_counter()
+    reason, count, item = "", 0, None
+    outcome = prove(theorem, THEOREMS)
+    if not outcome.proved:
+        reason = f"the prover does not close {outcome.failed}"
+    else:
+        item = proof_json(theorem, parameters)
+        try:
+            count = check_theorem(item, established)
+        except ProofError as error:
+            reason, item = f"the checker: {error}", None
+    verdict = "unknown" if reason else "proved"
+    seconds = time.perf_counter() - began
+    return Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason), item
 
 
 def _refutations(progress: Callable[[Row], None]) -> Iterator[tuple[Row, dict[str, Any] | None]]:
     for wrong in REFUTATIONS.values():
-        began = time.perf_counter()
-        reason, item = "", None
-        try:
-            found = evaluate_witness(wrong.statement, wrong.witness)
-            if found is None:
-                reason = "the statement holds at the witness"
-            else:
-                item = refutation_json(wrong, found)
-                check_refutation(item, {})
-        except (FormulaError, ProofError) as error:
-            reason, item = str(error), None
-        verdict = "unknown" if reason else "refuted"
-        row = Row(wrong.id, "wrong statements", verdict, time.perf_counter() - began, 1, (), reason)
+        row, item = decide_wrong(wrong, {})
         progress(row)
         yield row, item
+
+
+def decide_wrong(wrong: Refutation, parameters: dict[str, str]) -> tuple[Row, dict[str, Any] | None]:
+    """Evaluate the witness and have the checker evaluate it again."""
+    began = time.perf_counter()
+    reason, item = "", None
+    try:
+        found = evaluate_witness(wrong.statement, wrong.witness)
+        if found is None:
+            reason = "the statement holds at the witness"
+        else:
+            item = refutation_json(wrong, found, parameters)
+            check_refutation(item, {})
+    except (FormulaError, ProofError) as error:
+        reason, item = str(error), None
+    verdict = "unknown" if reason else "refuted"
+    return Row(wrong.id, "wrong statements", verdict, time.perf_counter() - began, 1, (), reason), item

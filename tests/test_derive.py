@@ -1,0 +1,61 @@
+from fractions import Fraction
+
+import pytest
+
+from gdtriton.cli import main
+from gdtriton.verify import check_proof, theorem, theorems
+from gdtriton.verify.theory import library
+
+
+def test_the_power_one_half_leaves_its_factor():
+    found = theorem("scale-covariance").specialise(ndim=2, order=3, norm_power=Fraction(1, 2))
+    assert found.verdict == "refuted"
+    assert found.residual == "S**(-3/2)"
+    report = check_proof(found.to_json())
+    assert report.refuted == ("scale-covariance",)
+    assert report.proved == ("normalisation-factor",)
+
+
+@pytest.mark.parametrize("order", [0, 1, 4])
+def test_the_power_one_is_proved_for_every_multi_index(order):
+    found = theorem("scale-covariance").specialise(ndim=2, order=order)
+    assert (found.verdict, found.residual) == ("proved", None)
+    assert sum("Lp" in claim for claim in found.statement.claims) == order + 1
+    assert check_proof(found.to_json()).proved == ("scale-covariance",)
+
+
+def test_every_theorem_with_parameters_is_decided_at_its_defaults():
+    for found in theorems():
+        if found.accepts:
+            special = found.specialise(**dict.fromkeys(found.accepts, 1))
+            assert special.verdict == "proved", special.reason
+            check_proof(special.to_json())
+
+
+@pytest.mark.parametrize("name", ["scale-covariance", "hermite-derivative", "channel-max", "unnormalised-derivative"])
+@pytest.mark.parametrize("form", ["text", "latex", "markdown", "html"])
+def test_derive_prints_every_form(name, form, capsys):
+    status = main(["derive", name, "--format", form])
+    assert status == (1 if name in library.REFUTATIONS else 0)
+    assert name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scale-covarianc"], "did you mean scale-covariance"),
+        (["scale-covariance", "--ndim", "4"], "ndim must be a whole number from 1 to 3, got 4"),
+        (["scale-covariance", "--order", "-1"], "order must be a whole number from 0 to 6, got -1"),
+        (["scale-covariance", "--order", "1.5"], "order must be a whole number"),
+        (["scale-covariance", "--norm-power", "1/0"], "norm_power must be a rational number"),
+        (["scale-covariance", "--norm-power", "1e999999999"], "norm_power must be a rational number"),
+        (["hermite-derivative", "--ndim", "2"], "has the parameters order, got ndim"),
+        (["rotation", "--norm-power", "2"], "got norm_power"),
+        ([], "ID must be the name of a theorem, got none"),
+    ],
+)
+def test_bad_arguments_are_a_clear_error_with_status_2(arguments, message, capsys):
+    assert main(["derive", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error

@@ -1,0 +1,158 @@
+"""A derivation as text, LaTeX, Markdown and HTML with MathML; the HTML needs no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+from .blocks import Block, blocks, results
+from .render import Box, build, latex, mathml, relation_box
+from .terms import parse, parse_relation
+
+if TYPE_CHECKING:
+    from .derivation import Derivation
+
+STYLE = """
+body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;max-width:62em;padding:0 1em;color:#222;background:#fff}
+h1{font-size:1.5em;margin:.2em 0}h2{font-size:1.25em;margin:2em 0 .3em}h3{font-size:1em;margin:1.2em 0 .2em;color:#444}
+p{margin:.35em 0}.formula{overflow-x:auto;overflow-y:hidden;padding:.15em 0 .15em 1.2em}.in{margin-left:1.4em}
+math{font-size:1.08em}code{font-size:.95em}a{color:#0b5394}
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
+.proved{color:#0a6b2d}.refuted{color:#b00020}.unknown{color:#8a5a00}
+details{border-top:1px solid #ddd;padding:.4em 0}summary{cursor:pointer}
+"""
+
+
+def heading(found: Derivation) -> str:
+    """Title with the chosen numbers."""
+    return found.title + (f" ({found.parameters})" if found.parameters else "")
+
+
+def _formula(block: Block) -> Box | None:
+    if block.formula is not None:
+        return relation_box(block.formula)
+    return build(block.inline) if block.inline is not None else None
+
+
+def text(found: Derivation) -> str:
+    """Plain text, formulas in the language of the proof files."""
+    lines = [heading(found), f"{found.id}: {found.verdict}"]
+    for block in blocks(found):
+        indent = "  " * block.level
+        if block.kind == "heading":
+            lines += ["", block.words]
+        elif block.formula is not None:
+            lines.append(f"{indent}    {str(block.formula).replace('==', '=')}")
+        elif block.words:
+            tail = f" {block.inline}" if block.inline is not None else ""
+            lines.append(indent + " ".join([block.words, *block.links]) + tail)
+    return "\n".join(lines) + "\n"
+
+
+def markdown(found: Derivation) -> str:
+    """Markdown with LaTeX between dollar signs."""
+    lines = [f"# {heading(found)}", "", f"`{found.id}`: **{found.verdict}**"]
+    for block in blocks(found):
+        box = _formula(block)
+        if block.kind == "heading":
+            lines += ["", f"## {block.words}"]
+        elif block.formula is not None and box is not None:
+            lines += ["", f"$${latex(box)}$$"]
+        elif block.words:
+            tail = f" ${latex(box)}$" if box is not None else ""
+            lines += ["", " ".join([_plain(block.words), *(f"`{name}`" for name in block.links)]) + tail]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(words: str) -> str:
+    """Words in which Markdown sees no emphasis."""
+    return words.replace("*", r"\*").replace("_", r"\_")
+
+
+TEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}"})
+
+
+def latex_document(found: Derivation) -> str:
+    """A LaTeX document that needs amsmath and amssymb."""
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage{amsmath,amssymb}",
+        r"\setlength{\parindent}{0pt}\setlength{\parskip}{4pt}",
+        r"\begin{document}",
+        rf"\section*{{{heading(found).translate(TEX)}}}",
+        rf"\texttt{{{found.id.translate(TEX)}}}: {found.verdict}",
+    ]
+    for block in blocks(found):
+        box = _formula(block)
+        if block.kind == "heading":
+            lines += ["", rf"\subsection*{{{block.words.translate(TEX)}}}"]
+        elif block.formula is not None and box is not None:
+            lines.append(rf"\[ {latex(box)} \]")
+        elif block.words:
+            tail = f" ${latex(box)}$" if box is not None else ""
+            lines += ["", " ".join([block.words, *block.links]).translate(TEX) + tail]
+    return "\n".join([*lines, r"\end{document}"]) + "\n"
+
+
+def notebook_latex(found: Derivation) -> str:
+    """Statement and verdict as one display, for notebooks without HTML."""
+    claims = [parse_relation(c) for c in results(found)]
+    lines = [latex(relation_box(c)) for c in claims]
+    verdict = rf"\text{{{found.verdict}}}"
+    if found.residual is not None:
+        verdict += rf",\quad \text{{surviving factor }} {latex(build(parse(found.residual)))}"
+    return "$$\\begin{gathered}\n" + " \\\\\n".join([*lines, verdict]) + "\n\\end{gathered}$$"
+
+
+def fragment(
+    found: Derivation, link: Callable[[str], str] = lambda name: f"<code>{escape(name)}</code>", level: int = 2
+) -> str:
+    """One derivation as HTML; `link` makes a reference to another theorem."""
+    lines = [
+        f"<section id='{escape(found.id)}'><h{level}>{escape(heading(found))}</h{level}>"
+        f"<p><code>{escape(found.id)}</code> <b class='{found.verdict}'>{found.verdict}</b></p>"
+    ]
+    for block in blocks(found):
+        box = _formula(block)
+        css = " class='in'" if block.level else ""
+        if block.kind == "heading":
+            lines.append(f"<h{level + 1}>{escape(block.words)}</h{level + 1}>")
+        elif block.formula is not None and box is not None:
+            lines.append(
+                f"<div class='formula{' in' if block.level else ''}'><math display='block'>{mathml(box)}</math></div>"
+            )
+        elif block.words:
+            tail = f" <math>{mathml(box)}</math>" if box is not None else ""
+            lines.append(f"<p{css}>{' '.join([escape(block.words), *map(link, block.links)])}{tail}</p>")
+    return "\n".join([*lines, "</section>"])
+
+
+def document(title: str, body: str) -> str:
+    """A self-contained page."""
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width'>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def html(found: Derivation, others: Iterable[Derivation] = ()) -> str:
+    """A page with the derivation and, after it, the theorems that it uses; they link to each other."""
+    return derivations_page(heading(found), [found, *others])
+
+
+def derivations_page(title: str, shown: list[Derivation]) -> str:
+    """Derivations under each other, each with links to those that it uses and that use it."""
+    here = {d.id for d in shown}
+
+    def link(name: str) -> str:
+        return f"<a href='#{escape(name)}'>{escape(name)}</a>" if name in here else f"<code>{escape(name)}</code>"
+
+    parts = []
+    for i, found in enumerate(shown):
+        parts.append(fragment(found, link, 1 if i == 0 else 2))
+        users = [d.id for d in shown if d.theorem is not None and found.id in d.theorem.lemmas]
+        if users:
+            parts.append(f"<p>Used by {', '.join(map(link, users))}.</p>")
+    return document(title, "\n".join(parts))

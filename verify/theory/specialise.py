@@ -1,0 +1,112 @@
+"""A theorem for numbers: which parameters it has, and what it says and how it is proved for chosen ones.
+
+Theorems with a form of their own in coordinates are in `BUILDERS`; of any other, the variables that it declares as
+parameters are replaced by numbers. Pure data: the checker reads it too.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from . import explicit
+from .explicit import Explicit, Line
+from .model import Given, Statement, Step, Theorem, Use, algebra, use
+from .parameters import DEFAULTS, NAMES, Parameters
+from .terms import free_names, parse, parse_relation, substitute
+
+Builder = Callable[[Theorem, Parameters], Explicit]
+ALL = NAMES
+BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
+    "scale-covariance": (ALL, explicit.covariance_written_out),
+    "normalisation-factor": (ALL, explicit.factor_written_out),
+}
+
+
+def parameters_of(theorem: Theorem) -> tuple[str, ...]:
+    """Names of the parameters that may be chosen."""
+    if theorem.id in BUILDERS:
+        return BUILDERS[theorem.id][0]
+    steps = list(theorem.proof)
+    for step in steps:
+        steps.extend(step.children)
+    inductive = {s.variable for s in steps if s.by == "induction"} if theorem.statement.given else set()
+    return tuple(
+        name
+        for name in NAMES
+        if (variable := theorem.parameters.get(name)) in theorem.statement.variables and variable not in inductive
+    )
+
+
+def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
+    """The theorem at the chosen values; those left out take the library's defaults (2, 2, 1).
+
+    Raises:
+        ValueError: the theorem does not have one of them.
+    """
+    known = parameters_of(theorem)
+    foreign = [n for n in chosen.strings() if n not in known]
+    if foreign:
+        has = f"has the parameters {', '.join(known)}" if known else "has no parameters"
+        raise ValueError(f"derive: {theorem.id} {has}, got {foreign[0]}; leave it out")
+    filled = Parameters(**{n: DEFAULTS[n] if getattr(chosen, n) is None else getattr(chosen, n) for n in known})
+    if theorem.id in BUILDERS:
+        return BUILDERS[theorem.id][1](theorem, filled)
+    return _with_numbers(theorem, filled)
+
+
+def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
+    """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
+    old = theorem.statement
+    numbers = {theorem.parameters[name]: value for name, value in p.strings().items()}
+    universal = {v for given in old.given.values() for v in given.for_all}
+    put_in = {k: parse(v) for k, v in numbers.items()}
+
+    def relation(text: str) -> str:
+        parsed = parse_relation(text)
+        return f"{substitute(parsed.left, put_in)} {parsed.op} {substitute(parsed.right, put_in)}"
+
+    def formula(text: str) -> str:
+        return str(substitute(parse(text), put_in))
+
+    def step(old_step: Step) -> Step:
+        return replace(
+            old_step,
+            uses=tuple(_use(u, old.given.get(u.fact.removeprefix("given:"))) for u in old_step.uses),
+            children=tuple(step(c) for c in old_step.children),
+        )
+
+    def _use(old_use: Use, given: Given | None) -> Use:
+        values = {k: formula(v) for k, v in old_use.values.items()}
+        if given is not None:
+            values = {k: v for k, v in numbers.items() if k in given.for_all} | values
+        return replace(old_use, values=values, times=formula(old_use.times))
+
+    statement = Statement(
+        {k: v for k, v in old.variables.items() if k not in numbers or k in universal},
+        (),
+        {k: formula(v) for k, v in old.definitions.items()},
+        {
+            k: g if set(g.for_all) & numbers.keys() else Given(relation(g.formula), g.for_all)
+            for k, g in old.given.items()
+        },
+    )
+    lines = []
+    lemmas = theorem.lemmas
+    for i, (claim, own) in enumerate(zip(old.claims, theorem.proof, strict=True), 1):
+        if own.by == "induction":
+            values = {n: v for n, v in numbers.items() if n in _names(claim, old)}
+            lemmas = (*lemmas, theorem.id)
+            proof = algebra(use(f"{theorem.id}/{i}", **values))
+            lines.append(Line(relation(claim), proof, "The general theorem at these numbers."))
+        else:
+            lines.append(Line(relation(claim), step(own), "The general proof at these numbers."))
+    return explicit.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
+
+
+def _names(claim: str, statement: Statement) -> frozenset[str]:
+    """Names in a claim and in the definitions that it uses."""
+    parsed = parse_relation(claim)
+    found = free_names(parsed.left) | free_names(parsed.right)
+    for signature, body in reversed(list(statement.definitions.items())):
+        if signature.partition("(")[0] in found:
+            found |= free_names(parse(body))
+    return found
