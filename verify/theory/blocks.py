@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,20 @@ from .check import context_of
 from .model import Statement, Theorem, Use
 from .normal import normal
 from .proofs import proof_json
-from .readable import instance, term_of
-from .terms import FormulaError, Relation, Term, parse, parse_relation, symbol
+from .readable import instance, term_of, tidy, tidy_relation
+from .terms import FormulaError, Relation, Term, parse, parse_relation, substitute, symbol
 
 if TYPE_CHECKING:
     from .derivation import Derivation
 
 LONGEST = 600
-KINDS = {"natural": "natural numbers", "integer": "integers", "vector": "points of R^N", "function": "any functions"}
+SUM = "Left minus right of the step is the sum of these differences."
+ONLY = "Left minus right of the step is this difference."
+KINDS = {"natural": "natural numbers", "integer": "integers", "vector": "vectors", "function": "arbitrary functions"}
 RULES = {
     "order-types": "Every weak order of {names} is gone through.",
     "branch-and-bound": "Interval enclosures over a subdivision of the box.",
-    "induction": "Induction on {variable}: the next steps are {depth} base case(s) from {start} and the step to"
-    " {variable} + 1.",
+    "induction": "Induction on {variable}: base {cases} from {start}, then from {variable} to {variable} + 1.",
     "constant": "The derivative in {variable} is zero, and the value at {start} is the right side.",
     "increasing": "Left minus right is not negative at {start}, nor is its derivative in {variable}.",
 }
@@ -32,16 +33,17 @@ RULES = {
 
 @dataclass(frozen=True)
 class Block:
-    """One piece of a page: kind heading, words or formula; `links` are ids of theorems that the words mention.
+    """One piece of a page: a heading, a formula, or a sentence.
 
-    `inline` is a formula that ends the sentence. `level` indents.
+    A sentence is `words`, then `links` (ids of theorems), then `tail`, then the formula `inline`; `level` indents.
     """
 
     kind: str
     words: str = ""
-    formula: Relation | None = None
-    inline: Term | None = None
+    formula: Relation | Term | None = None
     links: tuple[str, ...] = ()
+    tail: str = ""
+    inline: Term | None = None
     level: int = 0
 
 
@@ -49,7 +51,7 @@ def blocks(found: Derivation) -> Iterator[Block]:
     """The page of one derivation."""
     theorem = found.theorem
     if theorem is not None and found.id in library.THEOREMS:
-        yield Block("words", library.THEOREMS[found.id].words)
+        yield Block("words", theorem.words)
         yield Block("words", f"Source: {theorem.source}.")
     yield Block("heading", "Statement")
     yield from _statement(found.statement, results(found))
@@ -105,61 +107,54 @@ def _assumptions(theorem: Theorem) -> Iterator[Block]:
 
 
 def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
-    reasons: dict[str, str] = {}
-    if found.explicit is not None:
-        reasons = {str(parse_relation(line.claim)): line.reason for line in found.explicit.lines}
-    reader = _Reader(theorem)
+    lines = found.explicit.lines if found.explicit is not None else ()
+    reasons = {str(parse_relation(line.claim)): line.reason for line in lines}
+    hypotheses: dict[str, Relation] = {}
     for step in proof_json(theorem)["steps"]:
-        reason = reasons.get(step["shows"], "")
-        yield Block("words", f"Step {step['number']}. {reason}".strip())
-        yield Block("formula", formula=reader.shown(step["shows"]), level=1)
+        shown = parse_relation(step["shows"])
+        yield Block("words", f"Step {step['number']}. {reasons.get(step['shows'], '')}".strip())
+        yield Block("formula", formula=shown if step["shows"] in reasons else tidy_relation(shown), level=1)
+        if step["by"] == "induction":
+            before = {step["variable"]: parse(f"{step['variable']} - 1")}
+            earlier = Relation(substitute(shown.left, before), shown.op, substitute(shown.right, before))
+            hypotheses = {"IH": shown, "IH-1": earlier}
         if step["by"] != "algebra":
-            words = RULES[step["by"]].format(**{**step, "names": ", ".join(step.get("names", ()))})
+            cases = "case" if step.get("depth") == 1 else f"cases, {step.get('depth')} of them,"
+            words = RULES[step["by"]].format(**{**step, "names": ", ".join(step.get("names", ())), "cases": cases})
             yield Block("words", words, level=1)
             continue
         for record in step["uses"]:
-            yield from _use(theorem, Use(record["fact"], record["with"], record["times"], tuple(record["derive"])))
+            fact = Use(record["fact"], record["with"], record["times"], tuple(record["derive"]))
+            yield from _use(theorem, fact, hypotheses)
         if step["uses"]:
-            yield Block("words", "Left minus right of the claim is the sum of these differences.", level=1)
+            yield Block("words", SUM if len(step["uses"]) > 1 else ONLY, level=1)
         else:
-            yield from reader.both_sides(step["shows"])
+            yield from _both_sides(theorem, shown)
 
 
-def _use(theorem: Theorem, fact: Use) -> Iterator[Block]:
-    lemma = fact.fact.partition("/")[0]
-    links = (lemma,) if lemma in theorem.lemmas else ()
+def _use(theorem: Theorem, fact: Use, hypotheses: Mapping[str, Relation]) -> Iterator[Block]:
+    lemma, _, claim = fact.fact.partition("/")
+    links = (lemma,) if claim else ()
     name = "the induction hypothesis" if fact.fact.startswith("IH") else fact.fact.removeprefix("given:")
-    if links:
-        name = f"claim {fact.fact.partition('/')[2]} of"
-    relation = instance(theorem, fact, library.THEOREMS)
-    if fact.times == "1":
-        yield Block("words", f"Use {name}", links=links, level=1)
-    else:
-        yield Block("words", f"Use {name}, times", inline=parse(fact.times), links=links, level=1)
-    if relation is not None:
-        yield Block("formula", formula=relation, level=1)
+    before = f"Use claim {claim} of" if claim else f"Use {name}"
+    times = None if fact.times == "1" else tidy(parse(fact.times))
+    tail = ":" if times is None else ", times"
+    yield Block("words", before, links=links, tail=tail, inline=times, level=1)
+    yield Block("formula", formula=instance(theorem, fact, hypotheses), level=1)
 
 
-class _Reader:
-    """Carries out operators for display."""
-
-    def __init__(self, theorem: Theorem) -> None:
-        self.context = context_of(theorem.statement, {}, frozenset())
-
-    def shown(self, text: str) -> Relation:
-        """The obligation, with values put in where the operator At says so."""
-        return parse_relation(text)
-
-    def both_sides(self, text: str) -> Iterator[Block]:
-        """The normal form that both sides have, where it is short enough to read."""
-        try:
-            left = term_of(normal(self.context.read_relation(text).left, self.context.kinds))
-        except FormulaError:
-            return
-        if len(str(left)) <= LONGEST:
-            yield Block("words", "Carried out and multiplied out, both sides are", inline=left, level=1)
-        else:
-            yield Block("words", "Carried out and multiplied out, both sides agree term by term.", level=1)
+def _both_sides(theorem: Theorem, shown: Relation) -> Iterator[Block]:
+    """The normal form that both sides have, where it is short enough to read."""
+    context = context_of(theorem.statement, {}, frozenset())
+    try:
+        common = term_of(normal(context.read_relation(str(shown)).left, context.kinds))
+    except FormulaError:
+        common = None
+    if common is None or shown.op != "==" or len(str(common)) > LONGEST:
+        yield Block("words", "Carried out and multiplied out, this holds term by term.", level=1)
+    elif common not in (shown.left, shown.right):
+        yield Block("words", "Carried out and multiplied out, both sides are", level=1)
+        yield Block("formula", formula=common, level=1)
 
 
 def _verdict(found: Derivation) -> Iterator[Block]:

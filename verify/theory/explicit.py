@@ -80,6 +80,16 @@ def iterated(body: str, variables: Sequence[str]) -> str:
     return body
 
 
+def raised(base: str, exponent: Fraction | int) -> str:
+    """The power, written as one writes it for exponents 0 and 1."""
+    return "1" if exponent == 0 else base if exponent == 1 else f"{base}**({exponent})"
+
+
+def product(*factors: str) -> str:
+    """The factors other than 1, each with a star behind it."""
+    return "".join(f"{f}*" for f in factors if f != "1")
+
+
 def listed(names: Sequence[str], before: str = "", after: str = "") -> str:
     """Names separated by commas, each with something around it."""
     return ", ".join(f"{before}{n}{after}" for n in names)
@@ -119,13 +129,15 @@ def factor_written_out(theorem: Theorem, p: Parameters) -> Explicit:
             )
         )
     weight = order * power
+    fact = f"change-of-variables-{ndim}d"
+    normalised, plain = raised("(S*s)", weight), raised("s", weight)
+    jacobian, factor = raised("S", ndim), raised("S", order * (power - 1))
     for a in multi_indices(ndim, order):
         label = f"multi-index ({listed([str(k) for k in a])})"
         index = f"[{listed([str(k) for k in a])}]" if order else ""
         integrand = f"{resized}*{_kernel(a, [f'S*{x}' for x in points], places, '(S*s)')}"
         result = iterated(f"{image}*{_kernel(a, points, places, 's')}", places)
         moved = f"lambda {listed(places)}: {integrand}"
-        fact = f"change-of-variables-{ndim}d"
         lines += [
             Line(
                 f"L{index}({listed(points)}, s) == s**(-{ndim + order})*{result}",
@@ -134,17 +146,17 @@ def factor_written_out(theorem: Theorem, p: Parameters) -> Explicit:
                 False,
             ),
             Line(
-                f"{iterated(integrand, places)} == S**{ndim}*{result}",
+                f"{iterated(integrand, places)} == {jacobian}*{result}",
                 algebra(use(fact, h=moved)),
-                f"Substitute S u for u, {label}: the Jacobian is S^{ndim}, and S cancels in the kernel.",
+                f"Substitute S {', S '.join(places)} for {', '.join(places)}, {label}: the Jacobian is {jacobian}, and S"
+                " cancels in the kernel.",
                 False,
             ),
             Line(
-                f"(S*s)**({weight})*Lp{index}({scaled}, S*s)"
-                f" == S**({order * (power - 1)})*s**({weight})*L{index}({listed(points)}, s)",
+                f"{product(normalised)}Lp{index}({scaled}, S*s) == {product(factor, plain)}L{index}({listed(points)}, s)",
                 algebra(use(fact, f"(S*s)**({weight - ndim - order})", h=moved)),
-                f"Together, {label}: S^{weight} of the normalisation, S^-{ndim + order} of the derivatives and the"
-                f" kernel, S^{ndim} of the Jacobian.",
+                f"Together, {label}: S to the power {weight} from the normalisation, -{ndim + order} from the kernel and"
+                f" its derivatives, {ndim} from the Jacobian.",
             ),
         ]
     variables = {"S": "positive", "s": "positive", "r": "real", "f": "function", "K": "function"}
@@ -154,6 +166,8 @@ def factor_written_out(theorem: Theorem, p: Parameters) -> Explicit:
         Statement(variables | dict.fromkeys(points, "real"), (), definitions),
         lines,
         (f"change-of-variables-{ndim}d", "differentiate-under-integral"),
+        words="The image f'(x) = f(x/S) smoothed with S s against f smoothed with s, for every multi-index of total order"
+        f" {order}. L' is the smoothed f', K any kernel profile; for the Gaussian one its derivatives are the G_k.",
     )
 
 
@@ -170,12 +184,12 @@ def covariance_written_out(theorem: Theorem, p: Parameters) -> Explicit:
         smoothed = f"D(Heat({image}, {sigma}, {listed(points)}){axes})"
         for x in points:
             smoothed = f"At({smoothed}, {x}, 0)"
-        return f"({sigma})**({order * power})*{smoothed}"
+        return f"{product(raised(f'({sigma})', order * power))}{smoothed}"
 
     resized, image = f"f({listed(points, after='/S')})", f"f({listed(points)})"
     wrong = Refutation(
         theorem.id,
-        f"normalisation power {power} instead of 1",
+        f"normalisation power {power} instead of 1, order {order}",
         Statement(
             {"S": "positive", "s": "positive", "f": "function"},
             (f"{side(resized, 'S*s')} == {side(image, 's')}",),
@@ -206,13 +220,14 @@ def written(
     lines: Sequence[Line],
     axioms: tuple[str, ...] = (),
     lemmas: tuple[str, ...] = (),
+    words: str = "",
 ) -> Explicit:
     """The lines as claims of the statement, under the theorem's own id and source."""
     own = Theorem(
         theorem.id,
         theorem.topic,
         f"{theorem.title} ({p})",
-        theorem.words,
+        words or theorem.words,
         replace(statement, claims=tuple(line.claim for line in lines)),
         tuple(line.proof for line in lines),
         theorem.source,

@@ -7,8 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from .blocks import Block, blocks, results
-from .render import Box, build, latex, mathml, relation_box
-from .terms import parse, parse_relation
+from .notation import Box, latex, mathml, plain
+from .render import build, relation_box
+from .terms import Relation, parse, parse_relation
 
 if TYPE_CHECKING:
     from .derivation import Derivation
@@ -30,23 +31,30 @@ def heading(found: Derivation) -> str:
 
 
 def _formula(block: Block) -> Box | None:
-    if block.formula is not None:
-        return relation_box(block.formula)
-    return build(block.inline) if block.inline is not None else None
+    shown = block.formula if block.formula is not None else block.inline
+    if shown is None:
+        return None
+    return relation_box(shown) if isinstance(shown, Relation) else build(shown)
+
+
+def _sentence(block: Block, link: Callable[[str], str], quote: Callable[[str], str]) -> str:
+    """Words, links and tail of a sentence."""
+    return " ".join([quote(block.words), *map(link, block.links)]) + quote(block.tail)
 
 
 def text(found: Derivation) -> str:
-    """Plain text, formulas in the language of the proof files."""
+    """Plain text, a formula a line."""
     lines = [heading(found), f"{found.id}: {found.verdict}"]
     for block in blocks(found):
+        box = _formula(block)
         indent = "  " * block.level
         if block.kind == "heading":
             lines += ["", block.words]
-        elif block.formula is not None:
-            lines.append(f"{indent}    {str(block.formula).replace('==', '=')}")
+        elif block.formula is not None and box is not None:
+            lines.append(f"{indent}    {plain(box)}")
         elif block.words:
-            tail = f" {block.inline}" if block.inline is not None else ""
-            lines.append(indent + " ".join([block.words, *block.links]) + tail)
+            tail = f" {plain(box)}" if box is not None else ""
+            lines.append(indent + _sentence(block, str, str) + tail)
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +69,7 @@ def markdown(found: Derivation) -> str:
             lines += ["", f"$${latex(box)}$$"]
         elif block.words:
             tail = f" ${latex(box)}$" if box is not None else ""
-            lines += ["", " ".join([_plain(block.words), *(f"`{name}`" for name in block.links)]) + tail]
+            lines += ["", _sentence(block, "`{}`".format, _plain) + tail]
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +99,7 @@ def latex_document(found: Derivation) -> str:
             lines.append(rf"\[ {latex(box)} \]")
         elif block.words:
             tail = f" ${latex(box)}$" if box is not None else ""
-            lines += ["", " ".join([block.words, *block.links]).translate(TEX) + tail]
+            lines += ["", _sentence(block, str, str).translate(TEX) + tail]
     return "\n".join([*lines, r"\end{document}"]) + "\n"
 
 
@@ -123,8 +131,8 @@ def fragment(
                 f"<div class='formula{' in' if block.level else ''}'><math display='block'>{mathml(box)}</math></div>"
             )
         elif block.words:
-            tail = f" <math>{mathml(box)}</math>" if box is not None else ""
-            lines.append(f"<p{css}>{' '.join([escape(block.words), *map(link, block.links)])}{tail}</p>")
+            tail = f" <math displaystyle='true'>{mathml(box)}</math>" if box is not None else ""
+            lines.append(f"<p{css}>{_sentence(block, link, escape)}{tail}</p>")
     return "\n".join([*lines, "</section>"])
 
 

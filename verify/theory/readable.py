@@ -5,9 +5,13 @@ from fractions import Fraction
 from typing import Any, cast
 
 from .axioms import AXIOMS
+from .calculus import expand_relation
+from .library import THEOREMS
 from .model import Theorem, Use
-from .normal import UNIT, E, Exponent, Monomial, Poly, thaw
+from .normal import UNIT, E, Exponent, Kinds, Monomial, Poly, thaw
 from .terms import (
+    ONE,
+    ZERO,
     Relation,
     Term,
     add,
@@ -16,6 +20,7 @@ from .terms import (
     number,
     parse,
     parse_relation,
+    parts,
     power,
     substitute,
     symbol,
@@ -71,23 +76,62 @@ def _atom(atom: tuple[Any, ...], depth: int) -> Term:
     return inner if kind == "sum" else apply(kind, inner)
 
 
-def instance(theorem: Theorem, fact: Use, library: Mapping[str, Theorem]) -> Relation | None:
-    """The fact with its values put in, differentiated where the proof says so; None for an induction hypothesis."""
-    found = _schema(theorem, fact.fact, library)
-    if found is None:
-        return None
+def tidy(term: Term) -> Term:
+    """The same formula with x^1 and x^0 gone, numbers in a sum added up, and values put in where At says so."""
+    term = Term(term.head, term.data, tuple(map(tidy, term.args)))
+    if term.head == "pow":
+        return ONE if term.args[1] == ZERO else power(*term.args)
+    if term.head == "mul":
+        return mul(*term.args)
+    if term.head == "add":
+        numbers = [a.data for a in _summands(term) if isinstance(a.data, Fraction)]
+        rest = [a for a in _summands(term) if not isinstance(a.data, Fraction)]
+        return add(*rest, number(sum(numbers, Fraction(0))))
+    if term.head == "app" and parts(term)[0] == "At":
+        body, variable, value = parts(term)[2]
+        if variable not in _differentiated(body):
+            return tidy(substitute(body, {str(variable.data): value}))
+    return term
+
+
+def _summands(term: Term) -> list[Term]:
+    return [s for a in term.args for s in _summands(a)] if term.head == "add" else [term]
+
+
+def _differentiated(term: Term) -> set[Term]:
+    own = set(parts(term)[2][1:]) if term.head == "app" and parts(term)[0] == "D" else set()
+    return own.union(*map(_differentiated, term.args))
+
+
+def tidy_relation(relation: Relation) -> Relation:
+    """`tidy` on both sides."""
+    return Relation(tidy(relation.left), relation.op, tidy(relation.right))
+
+
+def instance(theorem: Theorem, fact: Use, hypotheses: Mapping[str, Relation]) -> Relation:
+    """The fact with its values put in, differentiated where the proof says so.
+
+    Args:
+        theorem: whose proof uses it.
+        fact: the use.
+        hypotheses: what an induction assumes at the moment, by name.
+    """
+    found = hypotheses[fact.fact] if fact.fact in hypotheses else _schema(theorem, fact.fact)
     values = {name: parse(text) for name, text in fact.values.items()}
+    if any(str(v.data) in values for side in (found.left, found.right) for v in _differentiated(side)):
+        found = expand_relation(found, {}, Kinds())
     sides = [substitute(side, values) for side in (found.left, found.right)]
     for variable in fact.derive:
         sides = [apply("D", side, symbol(variable)) for side in sides]
-    return Relation(sides[0], found.op, sides[1])
+    return tidy_relation(Relation(sides[0], found.op, sides[1]))
 
 
-def _schema(theorem: Theorem, name: str, library: Mapping[str, Theorem]) -> Relation | None:
+def _schema(theorem: Theorem, name: str) -> Relation:
     if name.startswith("given:"):
         return parse_relation(theorem.statement.given[name.removeprefix("given:")].formula)
     lemma, _, claim = name.partition("/")
     if claim:
-        return parse_relation(library[lemma].statement.claims[int(claim) - 1])
-    axiom = AXIOMS.get(name)
-    return parse_relation(axiom.formula) if axiom is not None and axiom.formula is not None else None
+        return parse_relation(THEOREMS[lemma].statement.claims[int(claim) - 1])
+    formula = AXIOMS[name].formula
+    assert formula is not None
+    return parse_relation(formula)
