@@ -6,7 +6,6 @@ from typing import Any
 from . import continuous, continuous2, discrete, layers, learned, wrong
 from .model import Refutation, Theorem
 from .parameters import Parameters
-from .specialise import specialise
 
 TOPICS = {
     "continuous": "continuous theory, symbolic dimension",
@@ -34,6 +33,8 @@ def lookup(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:
     Raises:
         KeyError: no such theorem. ValueError: parameters that it does not have or are out of range.
     """
+    from .specialise import specialise
+
     theorem = THEOREMS[theorem_id]
     chosen = Parameters.read(parameters)
     if not chosen:
@@ -50,6 +51,8 @@ def lookup_refutation(refutation_id: str, parameters: Mapping[str, Any]) -> Refu
     Raises:
         KeyError: no such statement. ValueError: parameters that it does not have, are out of range or keep it true.
     """
+    from .specialise import specialise
+
     chosen = Parameters.read(parameters)
     if not chosen:
         return REFUTATIONS[refutation_id]

@@ -4,20 +4,44 @@ Theorems with a form of their own in coordinates are in `BUILDERS`; of any other
 parameters are replaced by numbers. Pure data: the checker reads it too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from . import explicit
+from . import explicit, explicit_covariance, explicit_discrete, explicit_gauss, explicit_jets
+from .axioms import AXIOMS
 from .explicit import Explicit, Line
-from .model import Given, Statement, Step, Theorem, Use, algebra, use
+from .library import THEOREMS
+from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
 from .terms import free_names, parse, parse_relation, substitute
 
-Builder = Callable[[Theorem, Parameters], Explicit]
+Builder = Callable[..., Explicit]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
-    "scale-covariance": (ALL, explicit.covariance_written_out),
-    "normalisation-factor": (ALL, explicit.factor_written_out),
+    "scale-covariance": (ALL, explicit_covariance.covariance_written_out),
+    "normalisation-factor": (ALL, explicit_covariance.factor_written_out),
+    "diffusion-equation": (("ndim",), explicit_gauss.diffusion),
+    "unit-mass-ndim": (("ndim",), explicit_gauss.unit_mass),
+    "fourier-transform": (("ndim",), explicit_gauss.fourier),
+    "semigroup": (("ndim",), explicit_gauss.semigroup),
+    "hermite-derivative": (("order",), explicit_gauss.hermite_derivative),
+    "njet-formula": (("ndim", "order"), explicit_gauss.njet),
+    "self-similarity": (("ndim",), explicit_gauss.self_similarity),
+    "derivative-of-scaled": (("ndim", "order"), explicit_jets.scaled_function),
+    "derivative-of-scaled-kernel": (("ndim", "order"), explicit_jets.scaled_kernel),
+    "steering-recursion": (("ndim", "order"), explicit_jets.steering),
+    "rotation": (("ndim",), explicit_jets.rotation),
+    "sigma-ladder": (ALL, explicit_jets.ladder),
+    "operator-table": (("order",), explicit_discrete.operator_table),
+    "even-difference": (("order",), explicit_discrete.even_difference),
+    "discrete-diffusion": (("ndim",), explicit_discrete.diffusion),
+    "discrete-sigma-gradient": (("order", "norm_power"), explicit_discrete.sigma_gradient),
+    "error-expansion": (("order",), explicit_discrete.error_expansion),
+}
+SYMBOLS: dict[str, Names] = {
+    "layer-jet": {"ndim": "N", "order": "m", "norm_power": "p"},
+    "layer-integral": {"ndim": "N"},
+    "layer-mean": {"ndim": "N"},
 }
 
 
@@ -32,8 +56,13 @@ def parameters_of(theorem: Theorem) -> tuple[str, ...]:
     return tuple(
         name
         for name in NAMES
-        if (variable := theorem.parameters.get(name)) in theorem.statement.variables and variable not in inductive
+        if (variable := _symbols(theorem).get(name)) in theorem.statement.variables and variable not in inductive
     )
+
+
+def _symbols(theorem: Theorem) -> Names:
+    """The variable of the statement that stands for each parameter."""
+    return {**SYMBOLS.get(theorem.id, {}), **theorem.parameters}
 
 
 def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
@@ -49,14 +78,14 @@ def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
         raise ValueError(f"derive: {theorem.id} {has}, got {foreign[0]}; leave it out")
     filled = Parameters(**{n: DEFAULTS[n] if getattr(chosen, n) is None else getattr(chosen, n) for n in known})
     if theorem.id in BUILDERS:
-        return BUILDERS[theorem.id][1](theorem, filled)
+        return BUILDERS[theorem.id][1](theorem, filled, **{n: getattr(filled, n) for n in known})
     return _with_numbers(theorem, filled)
 
 
 def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
     """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
     old = theorem.statement
-    numbers = {theorem.parameters[name]: value for name, value in p.strings().items()}
+    numbers = {_symbols(theorem)[name]: value for name, value in p.strings().items()}
     universal = {v for given in old.given.values() for v in given.for_all}
     put_in = {k: parse(v) for k, v in numbers.items()}
 
@@ -68,17 +97,13 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
         return str(substitute(parse(text), put_in))
 
     def step(old_step: Step) -> Step:
-        return replace(
-            old_step,
-            uses=tuple(_use(u, old.given.get(u.fact.removeprefix("given:"))) for u in old_step.uses),
-            children=tuple(step(c) for c in old_step.children),
-        )
+        return replace(old_step, uses=tuple(map(instance, old_step.uses)), children=tuple(map(step, old_step.children)))
 
-    def _use(old_use: Use, given: Given | None) -> Use:
-        values = {k: formula(v) for k, v in old_use.values.items()}
-        if given is not None:
-            values = {k: v for k, v in numbers.items() if k in given.for_all} | values
-        return replace(old_use, values=values, times=formula(old_use.times))
+    def instance(fact: Use) -> Use:
+        # a fact has variables of its own, which stand for themselves unless the proof says otherwise
+        own = {k: v for k, v in numbers.items() if k in _free_in(fact.fact, old)}
+        values = own | {k: formula(v) for k, v in fact.values.items()}
+        return replace(fact, values=values, times=formula(fact.times))
 
     statement = Statement(
         {k: v for k, v in old.variables.items() if k not in numbers or k in universal},
@@ -100,6 +125,16 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
         else:
             lines.append(Line(relation(claim), step(own), "The general proof at these numbers."))
     return explicit.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
+
+
+def _free_in(fact: str, statement: Statement) -> Collection[str]:
+    """The variables of a hypothesis, an axiom or a lemma that a proof may replace."""
+    if fact.startswith("given:"):
+        return statement.given[fact.removeprefix("given:")].for_all
+    lemma, _, claim = fact.partition("/")
+    if claim:
+        return _names(THEOREMS[lemma].statement.claims[int(claim) - 1], THEOREMS[lemma].statement)
+    return AXIOMS[fact].variables
 
 
 def _names(claim: str, statement: Statement) -> frozenset[str]:
