@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         found = found.specialise(args.ndim, args.order, args.norm_power)
     if args.format == "html":
         used = derivation.lemmas_of(found.theorem) if found.theorem is not None else []
-        print(pages.html(found, [derivation.Derivation(t.id) for t in used]), end="")
+        print(pages.derivation_page(found, [derivation.Derivation(t.id) for t in used]), end="")
     else:
         writer = {"text": pages.text, "latex": pages.latex_document, "markdown": pages.markdown}[args.format]
         print(writer(found), end="")

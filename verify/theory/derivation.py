@@ -5,6 +5,7 @@ computed when it is first asked for: sympy proves, the independent checker re-de
 by a witness.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -28,9 +29,12 @@ class Derivation:
         wrong: the false statement with its witness; None for a theorem that holds.
     """
 
-    def __init__(self, name: str, parameters: Parameters | None = None) -> None:
+    def __init__(
+        self, name: str, parameters: Parameters | None = None, decided: Iterable[session.Outcome] = ()
+    ) -> None:
         self.id = name
         self.parameters = parameters or Parameters()
+        self._known = list(decided)
         self.explicit: Explicit | None = None
         self.wrong: Refutation | None = library.REFUTATIONS.get(name)
         if name in library.THEOREMS:
@@ -44,6 +48,11 @@ class Derivation:
                 self.explicit = Explicit(general, tuple(Line(c, s, "") for c, s in pairs), self.parameters)
         elif self.parameters:
             raise ValueError(f"derive: {name} is a wrong statement with numbers of its own; it has no parameters")
+
+    @property
+    def anchor(self) -> str:
+        """Name of the section on a page."""
+        return "-".join([self.id, *(f"{n}-{v}" for n, v in self.parameters.strings().items())])
 
     @property
     def title(self) -> str:
@@ -87,38 +96,34 @@ class Derivation:
         return parameters_of(library.THEOREMS[self.id]) if self.id in library.THEOREMS else ()
 
     @cached_property
-    def _decided(self) -> tuple[list[session.Row], list[dict[str, Any]]]:
-        rows, items = [], []
+    def _outcomes(self) -> list[session.Outcome]:
+        found = list(self._known)
+        if found:
+            return found
         if self.explicit is not None:
             established: dict[str, Statement] = {}
             for lemma in lemmas_of(self._proved):
-                item = proof_json(lemma)
-                check_theorem(item, established)
-                items.append(item)
-            row, found = session.decide(self._proved, self.parameters.strings(), established)
-            rows.append(row)
-            items += [found] if found is not None else []
+                check_theorem(proof_json(lemma), established)
+            found.append(session.decide(self._proved, self.parameters, established))
         if self.wrong is not None:
-            row, found = session.decide_wrong(self.wrong, self.parameters.strings())
-            rows.append(row)
-            items += [found] if found is not None else []
-        return rows, items
+            found.append(session.decide_wrong(self.wrong, self.parameters))
+        return found
 
     @property
     def verdict(self) -> str:
         """`proved`, `refuted`, or `unknown` where a step does not close."""
-        verdicts = [row.verdict for row in self._decided[0]]
+        verdicts = [row.verdict for row, _ in self._outcomes]
         return "unknown" if "unknown" in verdicts else verdicts[-1]
 
     @property
     def reason(self) -> str:
         """Why the verdict is unknown."""
-        return "; ".join(row.reason for row in self._decided[0] if row.reason)
+        return "; ".join(row.reason for row, _ in self._outcomes if row.reason)
 
     @property
     def seconds(self) -> float:
         """Time that proving and checking took."""
-        return sum(row.seconds for row in self._decided[0])
+        return sum(row.seconds for row, _ in self._outcomes)
 
     @property
     def residual(self) -> str | None:
@@ -134,7 +139,9 @@ class Derivation:
 
     def to_json(self) -> dict[str, Any]:
         """The proof file: lemmas first, then the proof, then the refutation; `check_proof` reads it."""
-        return collection(self._decided[1])
+        lemmas = lemmas_of(self.theorem) if self.theorem is not None else []
+        own = [item for _, item in self._outcomes if item is not None]
+        return collection([*map(proof_json, lemmas), *own])
 
     def _repr_latex_(self) -> str:
         return pages.notebook_latex(self)
@@ -148,6 +155,12 @@ class Derivation:
     def __repr__(self) -> str:
         chosen = f", {self.parameters}" if self.parameters else ""
         return f"<Derivation {self.id}{chosen}: {self.verdict}>"
+
+
+def of_outcome(outcome: session.Outcome) -> Derivation:
+    """The derivation of something that `session.run` has decided."""
+    row = outcome[0]
+    return Derivation(row.id, row.parameters, [outcome])
 
 
 def lemmas_of(theorem: Theorem) -> list[Theorem]:

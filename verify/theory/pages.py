@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from .blocks import Block, blocks, results
 from .notation import Box, latex, mathml, plain
+from .open import OPEN
 from .render import build, relation_box
 from .terms import Relation, parse, parse_relation
 
 if TYPE_CHECKING:
+    from . import session
     from .derivation import Derivation
 
+SHOWN = 3
 STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;max-width:62em;padding:0 1em;color:#222;background:#fff}
 h1{font-size:1.5em;margin:.2em 0}h2{font-size:1.25em;margin:2em 0 .3em}h3{font-size:1em;margin:1.2em 0 .2em;color:#444}
@@ -21,7 +24,7 @@ p{margin:.35em 0}.formula{overflow-x:auto;overflow-y:hidden;padding:.15em 0 .15e
 math{font-size:1.08em}code{font-size:.95em}a{color:#0b5394}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
 .proved{color:#0a6b2d}.refuted{color:#b00020}.unknown{color:#8a5a00}
-details{border-top:1px solid #ddd;padding:.4em 0}summary{cursor:pointer}
+section{border-top:1px solid #ddd;margin-top:2em}td.claims{max-width:32em;overflow-x:auto}
 """
 
 
@@ -118,7 +121,7 @@ def fragment(
 ) -> str:
     """One derivation as HTML; `link` makes a reference to another theorem."""
     lines = [
-        f"<section id='{escape(found.id)}'><h{level}>{escape(heading(found))}</h{level}>"
+        f"<section id='{escape(found.anchor)}'><h{level}>{escape(heading(found))}</h{level}>"
         f"<p><code>{escape(found.id)}</code> <b class='{found.verdict}'>{found.verdict}</b></p>"
     ]
     for block in blocks(found):
@@ -145,22 +148,51 @@ def document(title: str, body: str) -> str:
     )
 
 
-def html(found: Derivation, others: Iterable[Derivation] = ()) -> str:
-    """A page with the derivation and, after it, the theorems that it uses; they link to each other."""
-    return derivations_page(heading(found), [found, *others])
+def derivation_page(found: Derivation, used: Sequence[Derivation]) -> str:
+    """A page with the derivation and, after it, the theorems that it uses."""
+    return document(heading(found), "\n".join(_linked([found, *used])))
 
 
-def derivations_page(title: str, shown: list[Derivation]) -> str:
-    """Derivations under each other, each with links to those that it uses and that use it."""
-    here = {d.id for d in shown}
+def _linked(shown: Sequence[Derivation]) -> list[str]:
+    """Derivations under each other, with links to what each uses and what uses it."""
+    here = {d.id for d in shown if not d.parameters}
 
     def link(name: str) -> str:
         return f"<a href='#{escape(name)}'>{escape(name)}</a>" if name in here else f"<code>{escape(name)}</code>"
 
     parts = []
-    for i, found in enumerate(shown):
-        parts.append(fragment(found, link, 1 if i == 0 else 2))
-        users = [d.id for d in shown if d.theorem is not None and found.id in d.theorem.lemmas]
+    for found in shown:
+        parts.append(fragment(found, link))
+        users = [d for d in shown if d.theorem is not None and found.id in d.theorem.lemmas and not found.parameters]
         if users:
-            parts.append(f"<p>Used by {', '.join(map(link, users))}.</p>")
-    return document(title, "\n".join(parts))
+            names = ", ".join(f"<a href='#{escape(d.anchor)}'>{escape(d.anchor)}</a>" for d in users)
+            parts.append(f"<p>Used by {names}.</p>")
+    return parts
+
+
+def theory_page(summary: str, rows: Sequence[tuple[session.Row, Derivation]], topics: Mapping[str, str]) -> str:
+    """The table of everything that was decided, what is not proved, and every derivation."""
+    parts = [f"<h1>The theory of gdtriton</h1><p>{escape(summary)}</p>"]
+    for topic, title in topics.items():
+        lines = "".join(_line(row, found) for row, found in rows if row.topic == topic)
+        if lines:
+            parts.append(
+                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>theorem</th><th>claim</th><th>verdict</th>"
+                f"<th>seconds</th><th>assumptions</th></tr>{lines}</table>"
+            )
+    unproved = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in OPEN.items())
+    if unproved:
+        parts.append(f"<h2>Not proved here</h2><ul>{unproved}</ul>")
+    parts += _linked([found for _, found in rows])
+    return document("The theory of gdtriton", "\n".join(parts))
+
+
+def _line(row: session.Row, found: Derivation) -> str:
+    claims = [relation_box(parse_relation(claim)) for claim in results(found)[:SHOWN]]
+    shown = "".join(f"<div><math displaystyle='true'>{mathml(box)}</math></div>" for box in claims)
+    more = "<div>…</div>" if len(results(found)) > SHOWN else ""
+    return (
+        f"<tr><td><a href='#{escape(found.anchor)}'>{escape(row.name)}</a><br>{escape(found.title)}</td>"
+        f"<td class='claims'>{shown}{more}</td><td class='{row.verdict}'>{row.verdict} {escape(row.reason)}</td>"
+        f"<td>{row.seconds:.3f}</td><td>{escape(', '.join(row.assumptions))}</td></tr>"
+    )
