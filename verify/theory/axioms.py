@@ -18,7 +18,7 @@ def _every_axis(names: str) -> Axiom:
         sides = [f"Int({side}, {u}, 1)" for side in sides]
     return Axiom(
         f"change-of-variables-{len(names)}d",
-        f"Linear change of variables on all {len(names)} axes of an iterated integral that converges absolutely.",
+        "Linear change of variables on every axis of an iterated integral that converges absolutely.",
         f"{sides[0]} == S**{len(names)}*{sides[1]}",
         {"h": "function", "S": "positive"},
     )

@@ -63,6 +63,11 @@ def blocks(found: Derivation) -> Iterator[Block]:
         yield from _steps(found, theorem)
     yield Block("heading", "Verdict")
     yield from _verdict(found)
+    wrong = tuple(r.id for r in library.REFUTATIONS.values() if r.theorem == found.id)
+    if wrong:
+        yield Block("words", "Wrong variants, refuted:", links=wrong)
+    if found.id in library.REFUTATIONS:
+        yield Block("words", "The theorem that it spoils:", links=(library.REFUTATIONS[found.id].theorem,))
 
 
 def results(found: Derivation) -> list[str]:

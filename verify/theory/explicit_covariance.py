@@ -79,7 +79,7 @@ def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, n
             Line(
                 f"{iterated(integrand, places)} == {jacobian}*{result}",
                 algebra(use(fact, h=moved)),
-                f"Substitute S {', S '.join(places)} for {', '.join(places)}, {label}: the Jacobian is {jacobian}, and S"
+                f"Substitute S {', S '.join(places)} for {', '.join(places)}, {label}: the Jacobian is S^{ndim}, and S"
                 " cancels in the kernel.",
                 False,
             ),

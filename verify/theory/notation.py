@@ -60,6 +60,23 @@ def fence(inner: Box) -> Box:
     return Box("fence", "", (inner,))
 
 
+def flat(box: Box) -> Box:
+    """The same on one line: fractions with a slash, as they stand in arguments and exponents."""
+    box = Box(box.kind, box.text, box.inner if box.kind == "sign" else tuple(map(flat, box.inner)))
+    if box.kind != "frac":
+        return box
+    above, below = box.inner
+    return row(fence(above) if _is_sum(above) else above, Box("slash"), fence(below) if _is_long(below) else below)
+
+
+def _is_sum(box: Box) -> bool:
+    return box.kind == "row" and any((b.kind == "sign" and b.text in "+-") or _is_sum(b) for b in box.inner)
+
+
+def _is_long(box: Box) -> bool:
+    return box.kind == "row" and (len(box.inner) > 1 or _is_long(box.inner[0]))
+
+
 SPACE = sign(r"\,", THIN)
 REALS = Box("reals")
 
@@ -84,6 +101,8 @@ def latex(box: Box) -> str:
             return f"{{{inner[0]}}}^{{{inner[1]}}}"
         case "sub":
             return f"{inner[0]}_{{{inner[1]}}}"
+        case "subsup":
+            return f"{inner[0]}_{{{inner[1]}}}^{{{inner[2]}}}"
         case "root":
             return f"\\sqrt{{{inner[0]}}}"
         case "prime":
@@ -119,8 +138,8 @@ def mathml(box: Box) -> str:
                 return '<mspace width="0.17em"/>'
             stretchy = ' stretchy="false"' if character == "|" else ""
             return f"<mo{stretchy}>{escape(character)}</mo>"
-        case "frac" | "sup" | "sub" | "root":
-            tag = {"frac": "mfrac", "sup": "msup", "sub": "msub", "root": "msqrt"}[box.kind]
+        case "frac" | "sup" | "sub" | "subsup" | "root":
+            tag = {"frac": "mfrac", "sup": "msup", "sub": "msub", "subsup": "msubsup", "root": "msqrt"}[box.kind]
             return f"<{tag}>{''.join(inner)}</{tag}>"
         case "prime":
             return f"<msup>{inner[0]}<mo>′</mo></msup>"
@@ -158,11 +177,9 @@ def plain(box: Box) -> str:
                 return inner[0] + inner[1].translate(SUPERSCRIPTS)
             return f"{inner[0]}^{_tight(box.inner[1])}"
         case "sub":
-            return (
-                f"{inner[0]}_{_tight(box.inner[1])}"
-                if box.inner[0].kind != "sign"
-                else f"{inner[0].strip()}_{_tight(box.inner[1])}"
-            )
+            return f"{inner[0]}_{_tight(box.inner[1])}"
+        case "subsup":
+            return f"{inner[0]}_{_tight(box.inner[1])}{inner[2].translate(SUPERSCRIPTS)}"
         case "root":
             return f"√{_tight(box.inner[0])}"
         case "prime":

@@ -24,7 +24,7 @@ p{margin:.35em 0}.formula{overflow-x:auto;overflow-y:hidden;padding:.15em 0 .15e
 math{font-size:1.08em}code{font-size:.95em}a{color:#0b5394}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
 .proved{color:#0a6b2d}.refuted{color:#b00020}.unknown{color:#8a5a00}
-section{border-top:1px solid #ddd;margin-top:2em}td.claims{max-width:32em;overflow-x:auto}
+section{border-top:1px solid #ddd;margin-top:2em}section:first-child{border:0;margin:0}td.claims{border-bottom:2px solid #999;max-width:60em;overflow-x:auto;overflow-y:hidden;padding:.5em 1.5em}
 """
 
 
@@ -177,7 +177,7 @@ def theory_page(summary: str, rows: Sequence[tuple[session.Row, Derivation]], to
         lines = "".join(_line(row, found) for row, found in rows if row.topic == topic)
         if lines:
             parts.append(
-                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>theorem</th><th>claim</th><th>verdict</th>"
+                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>id</th><th>theorem</th><th>verdict</th>"
                 f"<th>seconds</th><th>assumptions</th></tr>{lines}</table>"
             )
     unproved = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in OPEN.items())
@@ -192,7 +192,7 @@ def _line(row: session.Row, found: Derivation) -> str:
     shown = "".join(f"<div><math displaystyle='true'>{mathml(box)}</math></div>" for box in claims)
     more = "<div>…</div>" if len(results(found)) > SHOWN else ""
     return (
-        f"<tr><td><a href='#{escape(found.anchor)}'>{escape(row.name)}</a><br>{escape(found.title)}</td>"
-        f"<td class='claims'>{shown}{more}</td><td class='{row.verdict}'>{row.verdict} {escape(row.reason)}</td>"
-        f"<td>{row.seconds:.3f}</td><td>{escape(', '.join(row.assumptions))}</td></tr>"
+        f"<tr><td><a href='#{escape(found.anchor)}'>{escape(row.name)}</a></td><td>{escape(found.title)}</td>"
+        f"<td class='{row.verdict}'>{row.verdict} {escape(row.reason)}</td><td>{row.seconds:.3f}</td>"
+        f"<td>{escape(', '.join(row.assumptions))}</td></tr><tr><td colspan='5' class='claims'>{shown}{more}</td></tr>"
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from .notation import REALS, SPACE, Box, fence, latex, row, sign
+from .notation import REALS, SPACE, Box, fence, flat, latex, row, sign
 from .terms import MINUS_ONE, Relation, Term, number, parts
 
 UPRIGHT = frozenset({"log", "sin", "cos", "max", "relu"})
@@ -113,10 +113,14 @@ def _coefficient(term: Term) -> tuple[Fraction, list[Term]]:
 
 
 def _inverse(term: Term) -> Term | None:
-    """The base to a positive power if the term is a negative power, else None."""
+    """The base to a positive power if the term is a negative whole power or one over a root, else None."""
     if term.head == "pow":
         base, exponent = term.args
-        if isinstance(exponent.data, Fraction) and exponent.data < 0:
+        if (
+            isinstance(exponent.data, Fraction)
+            and exponent.data < 0
+            and (exponent.data.denominator == 1 or exponent.data == -HALF)
+        ):
             return base if exponent.data == -1 else Term("pow", None, (base, number(-exponent.data)))
     return None
 
@@ -172,15 +176,8 @@ def _power(term: Term, level: int) -> Box:
         return fence(box) if level >= 2 else box
     if exponent.data == HALF:
         return Box("root", "", (build(base),))
-    box = Box("sup", "", (build(base, 2), _exponent(exponent)))
+    box = Box("sup", "", (build(base, 2), flat(build(exponent))))
     return fence(box) if level >= 2 else box
-
-
-def _exponent(term: Term) -> Box:
-    if isinstance(term.data, Fraction) and term.data.denominator != 1:
-        top, bottom = (Box("number", str(n)) for n in (abs(term.data.numerator), term.data.denominator))
-        return row(*([MINUS] * (term.data < 0)), top, Box("slash"), bottom)
-    return build(term)
 
 
 def _commas(boxes: Sequence[Box]) -> Box:
@@ -188,14 +185,16 @@ def _commas(boxes: Sequence[Box]) -> Box:
 
 
 def _partial(variable: Box, count: int) -> Box:
-    symbol_ = Box("sub", "", (sign(r"\partial", "∂"), variable))
-    return Box("sup", "", (symbol_, Box("number", str(count)))) if count > 1 else symbol_
+    sign_ = sign(r"\partial", "∂")
+    if count > 1:
+        return Box("subsup", "", (sign_, variable, Box("number", str(count))))
+    return Box("sub", "", (sign_, variable))
 
 
 def _application(term: Term, level: int) -> Box:
     name, index, args = parts(term)
     if name == "exp":
-        box = Box("sup", "", (Box("upright", "e"), build(args[0])))
+        box = Box("sup", "", (Box("upright", "e"), flat(build(args[0]))))
         return fence(box) if level >= 2 else box
     if name == "fact":
         return row(build(args[0], 2), sign("!"))
@@ -214,14 +213,13 @@ def _application(term: Term, level: int) -> Box:
         box = _integral(name, args)
         return fence(box) if level else box
     if name == "Heat" and len(args) >= 3:
-        half = Box("frac", "", (Box("sup", "", (build(args[1], 2), Box("number", "2"))), Box("number", "2")))
-        nabla = Box("sup", "", (sign(r"\nabla", "∇"), Box("number", "2")))
-        smoothing = Box("sup", "", (Box("upright", "e"), row(half, SPACE, nabla)))
+        square, nabla = (Box("sup", "", (b, Box("number", "2"))) for b in (build(args[1], 2), sign(r"\nabla", "∇")))
+        smoothing = Box("sup", "", (Box("upright", "e"), row(square, nabla, Box("slash"), Box("number", "2"))))
         return row(smoothing, fence(build(args[0])))
     head = Box("upright", name) if name in UPRIGHT else name_box(name)
     if index:
         head = Box("sup", "", (head, fence(_commas([build(i) for i in index]))))
-    return row(head, fence(_commas([build(a) for a in args])))
+    return row(head, fence(_commas([flat(build(a)) for a in args])))
 
 
 def _evaluation(term: Term) -> Box:
