@@ -133,4 +133,4 @@ def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: in
         theorem.id,
     )
     found = factor_written_out(FACTOR, p, ndim, order, norm_power)
-    return Explicit(found.theorem, found.lines, p, wrong, f"S**({order * (norm_power - 1)})")
+    return Explicit(found.theorem, found.lines, p, wrong, raised("S", order * (norm_power - 1)))
