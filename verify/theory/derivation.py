@@ -12,11 +12,11 @@ from typing import Any
 
 from . import library, pages, session
 from .check import check_theorem
-from .explicit import Explicit, Line
 from .model import Refutation, Statement, Theorem
 from .parameters import Parameters
 from .proofs import collection, proof_json
 from .specialise import parameters_of, specialise
+from .written import Explicit, Line
 
 
 class Derivation:

@@ -92,10 +92,15 @@ def times(a: Poly, b: Poly) -> Poly:
             coefficient = c1 * c2
             if coefficient.numerator.bit_length() > MAX_BITS:
                 raise TooLargeError("a number grows too large")
-            if not m1 or not m2:
-                result = plus(result, {m1 | m2: coefficient})
-            else:
-                result = plus(result, _join(m1, m2), coefficient)
+            joined = _join(m1, m2) if m1 and m2 else {m1 | m2: Fraction(1)}
+            for monomial, factor in joined.items():
+                total = result.get(monomial, Fraction(0)) + coefficient * factor
+                if total:
+                    result[monomial] = total
+                else:
+                    result.pop(monomial, None)
+        if len(result) > MAX_TERMS:
+            raise TooLargeError("a product expands to too many terms")
     return result
 
 

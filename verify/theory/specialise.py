@@ -7,36 +7,36 @@ parameters are replaced by numbers. Pure data: the checker reads it too.
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from . import explicit, explicit_covariance, explicit_discrete, explicit_gauss, explicit_jets
+from . import written, written_covariance, written_discrete, written_gauss, written_jets
 from .axioms import AXIOMS
-from .explicit import Explicit, Line
 from .library import THEOREMS
 from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
 from .terms import free_names, parse, parse_relation, substitute
+from .written import Explicit, Line
 
 Builder = Callable[..., Explicit]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
-    "scale-covariance": (ALL, explicit_covariance.covariance_written_out),
-    "normalisation-factor": (ALL, explicit_covariance.factor_written_out),
-    "diffusion-equation": (("ndim",), explicit_gauss.diffusion),
-    "unit-mass-ndim": (("ndim",), explicit_gauss.unit_mass),
-    "fourier-transform": (("ndim",), explicit_gauss.fourier),
-    "semigroup": (("ndim",), explicit_gauss.semigroup),
-    "hermite-derivative": (("order",), explicit_gauss.hermite_derivative),
-    "njet-formula": (("ndim", "order"), explicit_gauss.njet),
-    "self-similarity": (("ndim",), explicit_gauss.self_similarity),
-    "derivative-of-scaled": (("ndim", "order"), explicit_jets.scaled_function),
-    "derivative-of-scaled-kernel": (("ndim", "order"), explicit_jets.scaled_kernel),
-    "steering-recursion": (("ndim", "order"), explicit_jets.steering),
-    "rotation": (("ndim",), explicit_jets.rotation),
-    "sigma-ladder": (ALL, explicit_jets.ladder),
-    "operator-table": (("order",), explicit_discrete.operator_table),
-    "even-difference": (("order",), explicit_discrete.even_difference),
-    "discrete-diffusion": (("ndim",), explicit_discrete.diffusion),
-    "discrete-sigma-gradient": (("order", "norm_power"), explicit_discrete.sigma_gradient),
-    "error-expansion": (("order",), explicit_discrete.error_expansion),
+    "scale-covariance": (ALL, written_covariance.covariance_written_out),
+    "normalisation-factor": (ALL, written_covariance.factor_written_out),
+    "diffusion-equation": (("ndim",), written_gauss.diffusion),
+    "unit-mass-ndim": (("ndim",), written_gauss.unit_mass),
+    "fourier-transform": (("ndim",), written_gauss.fourier),
+    "semigroup": (("ndim",), written_gauss.semigroup),
+    "hermite-derivative": (("order",), written_gauss.hermite_derivative),
+    "njet-formula": (("ndim", "order"), written_gauss.njet),
+    "self-similarity": (("ndim",), written_gauss.self_similarity),
+    "derivative-of-scaled": (("ndim", "order"), written_jets.scaled_function),
+    "derivative-of-scaled-kernel": (("ndim", "order"), written_jets.scaled_kernel),
+    "steering-recursion": (("ndim", "order"), written_jets.steering),
+    "rotation": (("ndim",), written_jets.rotation),
+    "sigma-ladder": (ALL, written_jets.ladder),
+    "operator-table": (("order",), written_discrete.operator_table),
+    "even-difference": (("order",), written_discrete.even_difference),
+    "discrete-diffusion": (("ndim",), written_discrete.diffusion),
+    "discrete-sigma-gradient": (("order", "norm_power"), written_discrete.sigma_gradient),
+    "error-expansion": (("order",), written_discrete.error_expansion),
 }
 SYMBOLS: dict[str, Names] = {
     "layer-jet": {"ndim": "N", "order": "m", "norm_power": "p"},
@@ -124,7 +124,7 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
             lines.append(Line(relation(claim), proof, "The general theorem at these numbers."))
         else:
             lines.append(Line(relation(claim), step(own), "The general proof at these numbers."))
-    return explicit.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
+    return written.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
 
 
 def _free_in(fact: str, statement: Statement) -> Collection[str]:

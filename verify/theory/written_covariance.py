@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .continuous2 import THEOREMS
-from .explicit import (
+from .model import Refutation, Statement, Theorem, algebra, use
+from .parameters import Parameters
+from .written import (
     PLACE,
     POINT,
     Explicit,
@@ -23,8 +25,6 @@ from .explicit import (
     repeated,
     written,
 )
-from .model import Refutation, Statement, Theorem, algebra, use
-from .parameters import Parameters
 
 FACTOR = next(t for t in THEOREMS if t.id == "normalisation-factor")
 

@@ -4,7 +4,9 @@ from fractions import Fraction
 from itertools import combinations
 from math import factorial
 
-from .explicit import (
+from .model import Given, Statement, Theorem, algebra, use
+from .parameters import Parameters
+from .written import (
     PLACE,
     POINT,
     Explicit,
@@ -17,8 +19,6 @@ from .explicit import (
     repeated,
     written,
 )
-from .model import Given, Statement, Theorem, algebra, use
-from .parameters import Parameters
 
 
 def _label(index: tuple[int, ...]) -> str:

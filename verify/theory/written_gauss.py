@@ -1,7 +1,9 @@
 """Theorems about the Gaussian written out in coordinates: diffusion, mass, transform, semigroup, Hermite, N-jet."""
 
 from .continuous import GAUSS_1
-from .explicit import (
+from .model import Statement, Theorem, algebra, use
+from .parameters import Parameters
+from .written import (
     POINT,
     Explicit,
     Line,
@@ -13,8 +15,6 @@ from .explicit import (
     repeated,
     written,
 )
-from .model import Statement, Theorem, algebra, use
-from .parameters import Parameters
 
 GENERAL = "The Gaussian of the plane, or of space, is the product of those on the axes."
 

@@ -4,9 +4,9 @@ from fractions import Fraction
 from math import comb
 
 from .discrete import SYMBOL
-from .explicit import Explicit, Line, product, raised, written
 from .model import Statement, Theorem, algebra, use
 from .parameters import Parameters
+from .written import Explicit, Line, product, raised, written
 
 SECOND = "(2*cos(w) - 2)"
 
