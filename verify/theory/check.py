@@ -19,6 +19,7 @@ from .model import Given, Refutation, Statement, Theorem
 from .normal import Kinds, normal
 from .render import relation_latex
 from .rules import Context, Fact, ProofError, prove, same
+from .spelling import respelled
 from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
 
@@ -175,6 +176,8 @@ def context_of(statement: Statement, facts: Mapping[str, Fact], principles: froz
 
 def same_statement(a: Statement, b: Statement) -> str | None:
     """None if two statements mean the same, else the part that differs. Rewritten formulas are the same."""
+    if a == b:
+        return None
     if dict(a.variables) != dict(b.variables):
         return "variables"
     if a.definitions.keys() != b.definitions.keys() or a.given.keys() != b.given.keys():
@@ -196,10 +199,14 @@ def same_statement(a: Statement, b: Statement) -> str | None:
         other_item = b.given[name]
         if item.for_all != other_item.for_all:
             return f"hypothesis {name}"
-        if not same(first.read_relation(item.formula), second.read_relation(other_item.formula), first.kinds):
+        raw = parse_relation(other_item.formula), parse_relation(item.formula)
+        if not respelled(*raw, first.kinds):
             return f"hypothesis {name}"
     for i, (claim, other_claim) in enumerate(zip(a.claims, b.claims, strict=True), 1):
-        if not same(first.read_relation(claim), second.read_relation(other_claim), first.kinds):
+        raw = parse_relation(other_claim), parse_relation(claim)
+        if not respelled(*raw, first.kinds) or not same(
+            second.read_relation(other_claim), first.read_relation(claim), first.kinds
+        ):
             return f"claim {i}"
     return None
 

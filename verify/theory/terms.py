@@ -16,7 +16,7 @@ Both the prover and the checker read this language; neither imports the other.
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 MAX_LENGTH = 4000
@@ -44,6 +44,10 @@ class Term:
     head: str
     data: object = None
     args: "tuple[Term, ...]" = ()
+    free: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", _free_names(self))
 
     def __str__(self) -> str:
         return to_string(self)
@@ -86,9 +90,6 @@ def apply(name: str, *args: Term, index: tuple[Term, ...] = ()) -> Term:
 def negate(term: Term) -> Term:
     """-term."""
     return mul(MINUS_ONE, term)
-
-
-ZERO, ONE, MINUS_ONE = number(0), number(1), number(-1)
 
 
 def parts(term: Term) -> tuple[str, tuple[Term, ...], tuple[Term, ...]]:
@@ -248,17 +249,22 @@ def bound(term: Term) -> str | None:
 
 def free_names(term: Term) -> frozenset[str]:
     """Names of variables and functions that occur free."""
+    return term.free
+
+
+def _free_names(term: Term) -> frozenset[str]:
     if term.head == "sym":
         return frozenset([str(term.data)])
-    inner = frozenset[str]().union(*(free_names(a) for a in term.args))
+    inner = frozenset[str]().union(*(a.free for a in term.args))
     if term.head == "lam":
         assert isinstance(term.data, tuple)
         return inner - frozenset(term.data)
     if term.head == "app":
         name = parts(term)[0]
-        own = frozenset() if name in OPERATORS + ELEMENTARY else frozenset([name])
         variable = bound(term)
-        return (inner - {variable} if variable else inner) | own
+        if variable:
+            inner = frozenset[str]().union(term.args[0].free - {variable}, *(a.free for a in term.args[2:]))
+        return inner if name in OPERATORS + ELEMENTARY else inner | {name}
     return inner
 
 
@@ -331,3 +337,6 @@ def _beta(name: str, function: Term, index: tuple[Term, ...], args: tuple[Term, 
             body = apply("At", body, symbol(f"{parameter}__"), value)
         return body
     return substitute(body, dict(zip(names, args, strict=True)))
+
+
+ZERO, ONE, MINUS_ONE = number(0), number(1), number(-1)
