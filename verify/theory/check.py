@@ -18,7 +18,7 @@ from .calculus import definitions_from, expand, expand_relation
 from .model import Given, Refutation, Statement, Theorem
 from .normal import Kinds, normal
 from .render import relation_latex
-from .rules import Context, Fact, ProofError, prove, same
+from .rules import Context, Fact, ProofError, goal_of, prove, same
 from .spelling import respelled
 from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
@@ -31,6 +31,7 @@ ALWAYS = ("H",)
 
 STEP_FIELDS = {
     "algebra": ("uses",),
+    "consequence": ("uses",),
     "induction": ("variable", "start", "depth"),
     "constant": ("variable", "start"),
     "increasing": ("variable", "start"),
@@ -224,7 +225,8 @@ def axiom_facts(names: list[str]) -> tuple[dict[str, Fact], frozenset[str]]:
         else:
             kinds = Kinds({**axiom.variables, "H": "function"})
             relation = expand_relation(parse_relation(axiom.formula), {}, kinds)
-            facts[name] = Fact(relation, axiom.variables, axiom.condition)
+            needs = tuple(expand_relation(parse_relation(n), {}, kinds) for n in axiom.needs)
+            facts[name] = Fact(relation, axiom.variables, axiom.condition, needs, axiom.point)
     return facts, frozenset(principles)
 
 
@@ -314,12 +316,12 @@ def _check_steps(steps: list[Any], statement: Statement, facts: Mapping[str, Fac
     calculus.UNDER_INTEGRAL.clear()
     try:
         context = context_of(statement, facts, principles)
-        claims = [context.read_relation(c) for c in statement.claims]
+        claims = [goal_of(c, context) for c in statement.claims]
     except FormulaError as error:
         raise ProofError(None, f"statement: {error}") from error
     remaining = iter(steps)
     for claim in claims:
-        prove(claim, remaining, context)
+        prove(claim, remaining)
     extra = next(remaining, None)
     if extra is not None:
         raise ProofError(extra["number"], "shows nothing that the statement asks for")

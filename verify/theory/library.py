@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import continuous, continuous2, discrete, layers, learned, wrong
+from . import borders, continuous, continuous2, discrete, layers, learned, wrong
 from .model import Refutation, Theorem
 
 TOPICS = {
@@ -19,6 +19,7 @@ _ALL = (
     *continuous2.THEOREMS,
     *layers.THEOREMS,
     *discrete.THEOREMS,
+    *borders.THEOREMS,
     *learned.CHANNELS,
     *learned.LEARNED,
 )

@@ -8,6 +8,4 @@ OPEN = {
     "sampling-aliasing": "aliasing of sampled Gaussian derivatives: Poisson summation is not among the axioms",
     "off-grid-error": "the error of a scale factor between two scale channels: needs the L1 norms of n psi_n + psi_(n+2)",
     "layer-sigma-gradient": "the sigma gradient of a layer with its term in sum |a| <w_a, dLoss/dw_a>: tested, not proved",
-    "border-matrices": "P_n as finite matrices for each border: proved per frequency only, tested in float64",
-    "pool-many-channels": "max, mean and logsumexp over any number of scale channels: proved for two",
 }

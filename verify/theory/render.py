@@ -225,6 +225,9 @@ def _application(term: Term, level: int) -> Box:
     if name == "Sum" and args:
         box = row(Box("sub", "", (sign(r"\sum", "∑"), build(args[1]))), build(args[0], 1))
         return fence(box) if level else box
+    if name in ("Sup", "Max") and len(args) >= 2:
+        box = row(Box("sub", "", (Box("upright", name.lower()), build(args[1]))), build(args[0], 1))
+        return fence(box) if level else box
     if name == "Heat" and len(args) >= 3:
         half = Box(
             "frac",

@@ -56,7 +56,7 @@ def applied(name: Any, index: list[Any], values: list[Any]) -> Any:
 
 
 class Integral(sympy.Function):  # type: ignore[misc]
-    """An integral or sum: arguments (kind, body, bound symbol, dimension...)."""
+    """An integral, sum or supremum: arguments (kind, body, bound symbol, dimension...)."""
 
     @classmethod
     def eval(cls, *args: Any) -> None:
@@ -64,6 +64,8 @@ class Integral(sympy.Function):  # type: ignore[misc]
 
     def _eval_derivative(self, variable: Any) -> Any:
         kind, body, *rest = self.args
+        if str(kind) in ("Sup", "Max"):
+            raise ValueError(f"{kind} has no derivative")
         return Integral(kind, sympy.diff(body, variable), *rest)
 
 
@@ -108,7 +110,7 @@ class Reader:
                 return sympy.diff(go(args[0]), *(go(v) for v in args[1:]))
             case "At":
                 return go(args[0]).subs(go(args[1]), go(args[2]))
-            case "Int" | "Sum":
+            case "Int" | "Sum" | "Sup" | "Max":
                 bound = sympy.Dummy(f"bound{depth}", real=True)
                 old = self.symbols.get(str(args[1].data))
                 self.symbols[str(args[1].data)] = bound
@@ -186,6 +188,8 @@ def _integrals(expression: Any) -> Any:
             default=-1,
         )
         slot = sympy.Symbol(f"slot.{level}", real=True)
+        if str(kind) in ("Sup", "Max"):
+            return Integral(kind, body.subs(bound, slot), slot, *rest)
         total = sympy.S.Zero
         for summand in sympy.Add.make_args(body.subs(bound, slot)):
             outside, inside = summand.as_independent(slot, as_Add=False)

@@ -7,6 +7,7 @@ A formula is a string in Python's expression syntax, so a proof file can be read
     D(e, x, x, y)    derivatives, carried out by whoever reads the formula
     At(e, x, v)      e with v in place of x
     Int(e, u, N)     the integral of e over u in R^N; Sum(e, k) a sum over the finite or infinite range of k
+    Sup(e, u, N)     the supremum of e over u in R^N; Max(e, k) the largest value over the range of k
     Heat(e, s, x, y) a polynomial image e(x, y) smoothed with standard deviation s: exp(s^2/2 Laplacian) e
     exp log sin cos fact max pi
 
@@ -24,7 +25,8 @@ MAX_NODES = 3000
 MAX_DEPTH = 60
 MAX_DIGITS = 40
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
-OPERATORS = ("D", "At", "Int", "Sum", "Heat")
+BINDERS = ("Int", "Sum", "Sup", "Max")
+OPERATORS = ("D", "At", "Heat", *BINDERS)
 ELEMENTARY = ("exp", "log", "sin", "cos", "fact", "max", "iff", "both", "either", "le", "same")
 RELATIONS = {ast.Eq: "==", ast.GtE: ">=", ast.LtE: "<=", ast.Gt: ">"}
 
@@ -239,10 +241,10 @@ def to_string(term: Term, level: int = 0) -> str:
 
 
 def bound(term: Term) -> str | None:
-    """The variable that an integral, a sum or an evaluation binds, else None."""
+    """The variable that an integral, a sum, a supremum or an evaluation binds, else None."""
     if term.head == "app":
         name, _, args = parts(term)
-        if name in ("Int", "Sum", "At") and len(args) >= 2 and args[1].head == "sym":
+        if (name == "At" or name in BINDERS) and len(args) >= 2 and args[1].head == "sym":
             return str(args[1].data)
     return None
 
