@@ -30,6 +30,18 @@ AXIOMS: dict[str, Axiom] = {
             {**_SPACE, "S": "positive"},
         ),
         Axiom(
+            "change-of-variables-plane",
+            "Change of variables u = S v in the plane, as an iterated integral; Jacobian S^2.",
+            "Int(Int(h(u, v), u, 1), v, 1) == S**2*Int(Int(h(S*u, S*v), u, 1), v, 1)",
+            {"h": "function", "S": "positive"},
+        ),
+        Axiom(
+            "change-of-variables-space",
+            "Change of variables u = S v in space, as an iterated integral; Jacobian S^3.",
+            "Int(Int(Int(h(u, v, w), u, 1), v, 1), w, 1) == S**3*Int(Int(Int(h(S*u, S*v, S*w), u, 1), v, 1), w, 1)",
+            {"h": "function", "S": "positive"},
+        ),
+        Axiom(
             "translation",
             "The integral over R^N is invariant under u -> u + c.",
             "Int(h(u), u, N) == Int(h(u + c), u, N)",

@@ -6,7 +6,7 @@ network certificate is re-derived from it without the prover.
 
 from dataclasses import dataclass
 
-from .continuous import LINDEBERG
+from .continuous import LINDEBERG, NJET
 from .model import Given, Statement, Step, Theorem, Use, algebra, consequence, use
 
 RESIDUAL = "Perzanowski and Lindeberg, Scale-invariant Gaussian derivative residual networks (2026)"
@@ -338,6 +338,56 @@ THEOREMS = (
         axioms=("equal-arguments",),
         source=f"{RESIDUAL}, abstract",
         drop="w",
+    ),
+    Theorem(
+        "layer-sigma-gradient",
+        "layers",
+        "The sigma gradient of a layer",
+        "y = sum over a of w_a s^(p m_a) D_a L, m_a = |a|, with cotangent c: dLoss/ds = s <g_L, Q> +"
+        " (p/s) sum over a of m_a w_a dLoss/dw_a. Q is the Laplacian of L, K_a = D_a Q, g_L = sum w_a s^(p m_a) G_a"
+        " with G_a = D_a^T c; dLoss/dw_a = s^(p m_a) <c, D_a L>.",
+        Statement(
+            {
+                **dict.fromkeys(("c", "w", "m", "J", "K", "G", "Q"), "function"),
+                **{"s": "positive", "p": "real", "a": "integer", "i": "integer"},
+            },
+            (
+                "D(Sum(c(i)*Sum(w(a)*s**(p*m(a))*J(a, i, s), a), i), s)"
+                " == s*Sum(Sum(w(a)*s**(p*m(a))*G(a, i, s), a)*Q(i, s), i)"
+                " + p/s*Sum(m(a)*w(a)*Sum(c(i)*s**(p*m(a))*J(a, i, s), i), a)",
+            ),
+            {},
+            {
+                "diffusion": Given("D(J(a, i, s), s) == s*K(a, i, s)", ("a", "i", "s")),
+                "adjoint": Given("Sum(c(i)*K(a, i, s), i) == Sum(G(a, i, s)*Q(i, s), i)", ("a", "s")),
+            },
+        ),
+        (
+            consequence(
+                use("sum-exchange", "p/s", h="lambda i, a: c(i)*w(a)*m(a)*s**(p*m(a))*J(a, i, s)"),
+                use("sum-exchange", h="lambda i, a: c(i)*w(a)*s**(p*m(a))*J[0, 0, 1](a, i, s)"),
+                use(
+                    "sum-equal",
+                    h="lambda a: w(a)*s**(p*m(a))*Sum(c(i)*J[0, 0, 1](a, i, s), i)",
+                    q="lambda a: w(a)*s**(p*m(a))*s*Sum(G(a, i, s)*Q(i, s), i)",
+                ),
+                use("sum-exchange", "-s", h="lambda i, a: Q(i, s)*w(a)*s**(p*m(a))*G(a, i, s)"),
+                needs=(
+                    consequence(
+                        use(
+                            "sum-equal",
+                            "w(point)*s**(p*m(point))",
+                            h="lambda i: c(i)*J[0, 0, 1](point, i, s)",
+                            q="lambda i: c(i)*s*K(point, i, s)",
+                        ),
+                        use("given:adjoint", "w(point)*s**(p*m(point))*s", a="point"),
+                        needs=(algebra(use("given:diffusion", "c(point1)", a="point", i="point1")),),
+                    ),
+                ),
+            ),
+        ),
+        f"{NJET}, section 3.3",
+        ("sum-equal", "sum-exchange", "differentiate-under-integral"),
     ),
     Theorem(
         "residual-block-diffusion",

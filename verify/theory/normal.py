@@ -436,11 +436,28 @@ def _integral(name: str, args: tuple[Term, ...], kinds: Kinds, depth: int) -> Po
         return {frozenset([((name, freeze(body), *rest), Fraction(1))]): Fraction(1)}
     total: Poly = {}
     for monomial, coefficient in body.items():
-        inside = {(a, e) for a, e in monomial if fresh in names_in((a, e))}
-        atom: Atom = (name, frozenset(inside), *rest)
-        outside = {frozenset(monomial - inside): coefficient}
+        inside, constants = _split(monomial, fresh)
+        atom: Atom = (name, inside, *rest)
+        outside = {constants: coefficient}
         total = plus(total, times(outside, {frozenset([(atom, Fraction(1))]): Fraction(1)}))
     return total
+
+
+def _split(monomial: Monomial, bound: str) -> tuple[Monomial, Monomial]:
+    """The factors with and without the bound variable; a^(b + c) is a^b a^c."""
+    inside: list[tuple[Atom, Exponent]] = []
+    outside: list[tuple[Atom, Exponent]] = []
+    for atom, exponent in monomial:
+        if bound in names_in(atom) or bound not in names_in(exponent):
+            (inside if bound in names_in(atom) else outside).append((atom, exponent))
+            continue
+        terms = thaw(exponent)
+        inner = {m: c for m, c in terms.items() if bound in names_in(m)}
+        outer = {m: c for m, c in terms.items() if m not in inner}
+        inside.append((atom, freeze(inner)))
+        if outer:
+            outside.append((atom, freeze(outer)))
+    return frozenset(inside), frozenset(outside)
 
 
 def _renamed(kinds: Kinds, old: str, fresh: str) -> Kinds:

@@ -55,7 +55,7 @@ def applied(name: Any, index: list[Any], values: list[Any]) -> Any:
     return Applied(name, len(index), *index, *values)
 
 
-class Integral(sympy.Function):  # type: ignore[misc]
+class Binding(sympy.Function):  # type: ignore[misc]
     """An integral, sum or supremum: arguments (kind, body, bound symbol, dimension...)."""
 
     @classmethod
@@ -66,7 +66,7 @@ class Integral(sympy.Function):  # type: ignore[misc]
         kind, body, *rest = self.args
         if str(kind) in ("Sup", "Max"):
             raise ValueError(f"{kind} has no derivative")
-        return Integral(kind, sympy.diff(body, variable), *rest)
+        return Binding(kind, sympy.diff(body, variable), *rest)
 
 
 class Reader:
@@ -119,7 +119,7 @@ class Reader:
                     del self.symbols[str(args[1].data)]
                 else:
                     self.symbols[str(args[1].data)] = old
-                return Integral(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
+                return Binding(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
             case "Heat":
                 return self._heat([go(a) for a in args])
             case "exp" | "log" | "sin" | "cos":
@@ -189,14 +189,14 @@ def _integrals(expression: Any) -> Any:
         )
         slot = sympy.Symbol(f"slot.{level}", real=True)
         if str(kind) in ("Sup", "Max"):
-            return Integral(kind, body.subs(bound, slot), slot, *rest)
+            return Binding(kind, body.subs(bound, slot), slot, *rest)
         total = sympy.S.Zero
         for summand in sympy.Add.make_args(body.subs(bound, slot)):
             outside, inside = summand.as_independent(slot, as_Add=False)
-            total += outside * Integral(kind, inside, slot, *rest)
+            total += outside * Binding(kind, inside, slot, *rest)
         return total
 
-    found = {i for i in expression.atoms(Integral) if not any(i != j and j.has(i) for j in expression.atoms(Integral))}
+    found = {i for i in expression.atoms(Binding) if not any(i != j and j.has(i) for j in expression.atoms(Binding))}
     return expression.xreplace({i: rebuild(*i.args) for i in found})
 
 
