@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import continuous, continuous2, discrete, layers, learned, wrong
+from . import borders, continuous, continuous2, discrete, explicit, layers, learned, steering, wrong
 from .model import Refutation, Theorem
 from .parameters import Parameters
 
@@ -18,8 +18,11 @@ _ALL = (
     *continuous.THEOREMS,
     continuous2.KERNEL_LEMMA,
     *continuous2.THEOREMS,
+    *explicit.THEOREMS,
+    *steering.THEOREMS,
     *layers.THEOREMS,
     *discrete.THEOREMS,
+    *borders.THEOREMS,
     *learned.CHANNELS,
     *learned.LEARNED,
 )
