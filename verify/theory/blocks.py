@@ -11,14 +11,17 @@ from .axioms import AXIOMS
 from .check import context_of
 from .model import Statement, Theorem, Use
 from .normal import normal
+from .notation import plain
 from .proofs import proof_json
 from .readable import instance, term_of, tidy, tidy_relation
+from .render import name_box
 from .terms import FormulaError, Relation, Term, parse, parse_relation, substitute, symbol
 
 if TYPE_CHECKING:
     from .derivation import Derivation
 
 LONGEST = 600
+CONDITIONS = "The conditions under which these hold are the next steps."
 SUM = "Left minus right of the step is the sum of these differences."
 ONLY = "Left minus right of the step is this difference."
 KINDS = {"natural": "natural numbers", "integer": "integers", "vector": "vectors", "function": "arbitrary functions"}
@@ -87,7 +90,7 @@ def _statement(statement: Statement, claims: list[str]) -> Iterator[Block]:
 def _declarations(statement: Statement) -> Iterator[Block]:
     of_kind: dict[str, list[str]] = {}
     for name, kind in statement.variables.items():
-        of_kind.setdefault(kind, []).append(name)
+        of_kind.setdefault(kind, []).append(plain(name_box(name)))
     words = "; ".join(f"{', '.join(names)} {KINDS.get(kind, kind)}" for kind, names in of_kind.items())
     yield Block("words", f"For {words}." if words else "")
     if statement.definitions:
@@ -123,9 +126,11 @@ def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
             before = {step["variable"]: parse(f"{step['variable']} - 1")}
             earlier = Relation(substitute(shown.left, before), shown.op, substitute(shown.right, before))
             hypotheses = {"IH": shown, "IH-1": earlier}
-        if step["by"] != "algebra":
+        if "uses" not in step:
             cases = "case" if step.get("depth") == 1 else f"cases, {step.get('depth')} of them,"
-            words = RULES[step["by"]].format(**{**step, "names": ", ".join(step.get("names", ())), "cases": cases})
+            words = RULES.get(step["by"], "By the rule {by}.").format(
+                **{**step, "names": ", ".join(step.get("names", ())), "cases": cases}
+            )
             yield Block("words", words, level=1)
             continue
         for record in step["uses"]:
@@ -135,6 +140,8 @@ def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
             yield Block("words", SUM if len(step["uses"]) > 1 else ONLY, level=1)
         else:
             yield from _both_sides(theorem, shown)
+        if step["by"] == "consequence":
+            yield Block("words", CONDITIONS, level=1)
 
 
 def _use(theorem: Theorem, fact: Use, hypotheses: Mapping[str, Relation]) -> Iterator[Block]:

@@ -10,11 +10,13 @@ integrals. Sound for all values for which no denominator vanishes; incomplete: "
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import comb
 
 from .terms import BINDERS, FormulaError, Term, free_names, parts, substitute, symbol
 
 MAX_TERMS = 20_000
 MAX_POWER = 64
+MAX_POWER_TERMS = 5000
 MAX_BITS = 4000
 
 
@@ -174,7 +176,7 @@ def _shift(exponent: Exponent, by: int) -> Exponent:
 
 def integer_power(poly: Poly, n: int) -> Poly:
     """poly^n, n >= 0."""
-    if n > MAX_POWER and len(poly) > 1:
+    if len(poly) > 1 and (n > MAX_POWER or comb(n + len(poly) - 1, n) > MAX_POWER_TERMS):
         raise TooLargeError("a power of a sum is too large")
     result: Poly = {UNIT: Fraction(1)}
     for _ in range(n):

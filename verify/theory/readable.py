@@ -72,6 +72,9 @@ def _atom(atom: tuple[Any, ...], depth: int) -> Term:
         case "Int" | "Sum":
             body = _monomial(rest[0], Fraction(1), depth + 1)
             return apply(kind, body, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
+        case "Sup" | "Max":
+            inner = _exponent(rest[0], depth + 1)
+            return apply(kind, inner, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
     inner = _exponent(rest[0], depth)  # of a sum under a power, cos, sin, fact
     return inner if kind == "sum" else apply(kind, inner)
 

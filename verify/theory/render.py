@@ -213,7 +213,7 @@ def _application(term: Term, level: int) -> Box:
         box = _integral(name, args)
         return fence(box) if level else box
     if name in ("Sup", "Max") and len(args) >= 2:
-        box = row(Box("sub", "", (Box("upright", name.lower()), build(args[1]))), build(args[0], 1))
+        box = row(Box("sub", "", (Box("upright", name.lower()), build(args[1]))), SPACE, build(args[0], 1))
         return fence(box) if level else box
     if name == "Heat" and len(args) >= 3:
         square, nabla = (Box("sup", "", (b, Box("number", "2"))) for b in (build(args[1], 2), sign(r"\nabla", "∇")))

@@ -29,7 +29,7 @@ BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
     "self-similarity": (("ndim",), written_gauss.self_similarity),
     "derivative-of-scaled": (("ndim", "order"), written_jets.scaled_function),
     "derivative-of-scaled-kernel": (("ndim", "order"), written_jets.scaled_kernel),
-    "steering-recursion": (("ndim", "order"), written_jets.steering),
+    "steering-order": (("ndim", "order"), written_jets.steering),
     "rotation": (("ndim",), written_jets.rotation),
     "sigma-ladder": (ALL, written_jets.ladder),
     "operator-table": (("order",), written_discrete.operator_table),
@@ -42,6 +42,8 @@ SYMBOLS: dict[str, Names] = {
     "layer-jet": {"ndim": "N", "order": "m", "norm_power": "p"},
     "layer-integral": {"ndim": "N"},
     "layer-mean": {"ndim": "N"},
+    "layer-spatial-maximum": {"ndim": "N"},
+    "layer-sigma-gradient": {"norm_power": "p"},
 }
 
 
