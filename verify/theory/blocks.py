@@ -15,7 +15,7 @@ from .notation import plain
 from .proofs import proof_json
 from .readable import instance, term_of, tidy, tidy_relation
 from .render import name_box
-from .terms import FormulaError, Relation, Term, parse, parse_relation, substitute, symbol
+from .terms import ONE, FormulaError, Relation, Term, parse, parse_relation, substitute, symbol
 
 if TYPE_CHECKING:
     from .derivation import Derivation
@@ -24,7 +24,6 @@ LONGEST = 600
 CONDITIONS = "The conditions under which these hold are the next steps."
 SUM = "Left minus right of the step is the sum of these differences."
 ONLY = "Left minus right of the step is this difference."
-KINDS = {"natural": "natural numbers", "integer": "integers", "vector": "vectors", "function": "arbitrary functions"}
 RULES = {
     "order-types": "Every weak order of {names} is gone through.",
     "branch-and-bound": "Interval enclosures over a subdivision of the box.",
@@ -91,7 +90,7 @@ def _declarations(statement: Statement) -> Iterator[Block]:
     of_kind: dict[str, list[str]] = {}
     for name, kind in statement.variables.items():
         of_kind.setdefault(kind, []).append(plain(name_box(name)))
-    words = "; ".join(f"{', '.join(names)} {KINDS.get(kind, kind)}" for kind, names in of_kind.items())
+    words = "; ".join(f"{', '.join(names)} {_kind(kind, len(names))}" for kind, names in of_kind.items())
     yield Block("words", f"For {words}." if words else "")
     if statement.definitions:
         yield Block("words", "Definitions:")
@@ -101,6 +100,12 @@ def _declarations(statement: Statement) -> Iterator[Block]:
         everywhere = f", for all {', '.join(given.for_all)}" if given.for_all else ""
         yield Block("words", f"Hypothesis, {name}{everywhere}:")
         yield Block("formula", formula=parse_relation(given.formula))
+
+
+def _kind(kind: str, count: int) -> str:
+    if kind != "function":
+        return kind
+    return "arbitrary functions" if count > 1 else "an arbitrary function"
 
 
 def _assumptions(theorem: Theorem) -> Iterator[Block]:
@@ -149,7 +154,8 @@ def _use(theorem: Theorem, fact: Use, hypotheses: Mapping[str, Relation]) -> Ite
     links = (lemma,) if claim else ()
     name = "the induction hypothesis" if fact.fact.startswith("IH") else fact.fact.removeprefix("given:")
     before = f"Use claim {claim} of" if claim else f"Use {name}"
-    times = None if fact.times == "1" else tidy(parse(fact.times))
+    factor = tidy(parse(fact.times))
+    times = None if factor == ONE else factor
     tail = ":" if times is None else ", times"
     yield Block("words", before, links=links, tail=tail, inline=times, level=1)
     yield Block("formula", formula=instance(theorem, fact, hypotheses), level=1)

@@ -16,6 +16,7 @@ from .terms import (
     Term,
     add,
     apply,
+    free_names,
     mul,
     number,
     parse,
@@ -92,7 +93,8 @@ def tidy(term: Term) -> Term:
         return add(*rest, number(sum(numbers, Fraction(0))))
     if term.head == "app" and parts(term)[0] == "At":
         body, variable, value = parts(term)[2]
-        if variable not in _differentiated(body):
+        renamed = value.head == "sym" and str(value.data) not in free_names(body)
+        if renamed or variable not in _differentiated(body):
             return tidy(substitute(body, {str(variable.data): value}))
     return term
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .notation import REALS, SPACE, Box, fence, flat, latex, row, sign
-from .terms import MINUS_ONE, Relation, Term, number, parts
+from .terms import MINUS_ONE, ONE, Relation, Term, number, parts
 
 UPRIGHT = frozenset({"log", "sin", "cos", "max", "relu"})
-SIGNS = {"==": ("=", "="), ">=": (r"\ge", "≥"), "<=": (r"\le", "≤"), ">": (">", ">")}
+SIGNS = {"==": ("=", "="), ">=": (r"\geq", "≥"), "<=": (r"\leq", "≤"), ">": (">", ">")}
 LOGIC = {
-    "le": (r"\le", "≤"),
+    "le": (r"\leq", "≤"),
     "same": ("=", "="),
     "both": (r"\wedge", "∧"),
     "either": (r"\vee", "∨"),
@@ -30,6 +30,8 @@ def name_box(name: str) -> Box:
         name = "lambda"
     if len(name) == 2 and name[0].isupper() and name[1] == "p":
         return Box("prime", "", (Box("name", name[0]),))
+    if name.endswith("_"):  # renamed, because the name was taken
+        return Box("prime", "", (name_box(name[:-1]),))
     head, _, tail = name.partition("_")
     if match := SUBSCRIPTED.match(head):
         head, tail = match.groups()
@@ -174,6 +176,8 @@ def _power(term: Term, level: int) -> Box:
     if inverse is not None:
         box = Box("frac", "", (Box("number", "1"), build(inverse)))
         return fence(box) if level >= 2 else box
+    if exponent == ONE:
+        return build(base, level)
     if exponent.data == HALF:
         return Box("root", "", (build(base),))
     box = Box("sup", "", (build(base, 2), flat(build(exponent))))
@@ -233,7 +237,7 @@ def _evaluation(term: Term) -> Box:
         values.append(row(build(variable), sign("="), build(value)))
     body = build(term)
     inner = body if body.kind == "fence" else fence(body)
-    return row(inner, Box("sub", "", (sign(r"\big|", "|"), _commas(values[::-1]))))
+    return row(inner, Box("sub", "", (sign("|"), _commas(values[::-1]))))
 
 
 def _integral(name: str, args: Sequence[Term]) -> Box:

@@ -33,6 +33,7 @@ BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
     "rotation": (("ndim",), written_jets.rotation),
     "sigma-ladder": (ALL, written_jets.ladder),
     "operator-table": (("order",), written_discrete.operator_table),
+    "spectral-operator": (("order",), written_discrete.spectral_operator),
     "even-difference": (("order",), written_discrete.even_difference),
     "discrete-diffusion": (("ndim",), written_discrete.diffusion),
     "discrete-sigma-gradient": (("order", "norm_power"), written_discrete.sigma_gradient),

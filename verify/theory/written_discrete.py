@@ -1,10 +1,11 @@
 """Theorems about the discrete analogue of the Gaussian written out: symbols of the differences as explicit formulas."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import comb
 
 from .discrete import SYMBOL
-from .model import Statement, Theorem, algebra, use
+from .model import Statement, Theorem, Use, algebra, use
 from .parameters import Parameters
 from .written import Explicit, Line, product, raised, written
 
@@ -33,21 +34,34 @@ def operator_table(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     return written(theorem, p, Statement(variables, (), {**SYMBOL, **_symbols(order)}), lines, words=words)
 
 
+def _taps(half: int) -> dict[int, int]:
+    """The even difference of order 2 half: its tap at each distance."""
+    return {j: (-1) ** (half - j) * comb(2 * half, half - j) for j in range(half + 1)}
+
+
+def _multiples(axiom: str, weights: Mapping[int, Fraction | int], factor: str) -> list[Use]:
+    """Turn the sum of weight_j f(j w), f cosine or sine, into powers of cos w.
+
+    f(j w) + f((j - 2) w) = 2 cos w f((j - 1) w) once for every j, with the weights that collect from the top down.
+    """
+    uses = []
+    for i in range(2, max(weights) + 1):
+        collected = " + ".join(f"({weights[j]})*{('1', '2*cos(w)')[j - i]}" for j in range(i, max(weights) + 1))
+        for step in ("w", "-w")[: 1 if i == 2 else 2]:  # at w - w there is nothing to add
+            uses.append(use(axiom, f"({collected})*{factor}", a=f"{i - 1}*w", b=step))
+    return uses
+
+
 def even_difference(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     """The taps of the even difference summed up: its symbol is a power of that of the second difference."""
     if order % 2:
         raise ValueError(f"derive: order of {theorem.id} must be even, got {order}")
     half = order // 2
-    weights = {j: (1 if j == 0 else 2) * (-1) ** (half - j) * comb(order, half - j) for j in range(half + 1)}
-    taps = " + ".join(f"({c})*cos({j}*w)" if j else f"({c})" for j, c in weights.items())
-    # cos(j w) + cos((j - 2) w) = 2 cos((j - 1) w) cos w, used once for every j from the top down
-    uses = []
-    for i in range(2, half + 1):
-        factor = " + ".join(f"({weights[j]})*({_second_kind(j - i)})" for j in range(i, half + 1))
-        for step in ("w", "-w")[: 1 if i == 2 else 2]:  # cos(w - w) = 1 needs no addition formula
-            uses.append(use("cosine-sum", factor, a=f"{i - 1}*w", b=step))
+    weights = {j: tap if j == 0 else 2 * tap for j, tap in _taps(half).items()}
+    sum_ = " + ".join(f"({c})*cos({j}*w)" if j else f"({c})" for j, c in weights.items())
+    uses = _multiples("cosine-sum", weights, "1")
     line = Line(
-        f"{taps} == {raised(SECOND, half)}",
+        f"{sum_} == {raised(SECOND, half)}",
         algebra(*uses),
         f"The binomial taps of the difference of order {order} at distances 0 to {half}.",
     )
@@ -55,9 +69,40 @@ def even_difference(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     return written(theorem, p, Statement({"w": "real"}, ()), [line], ("cosine-sum",) if uses else (), (), words)
 
 
-def _second_kind(degree: int) -> str:
-    """The Chebyshev polynomial U of cos w, to the degree that order 6 needs."""
-    return ("1", "2*cos(w)")[degree]
+def spectral_operator(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+    """The n-th difference of the cosines cos(w (i + 1/2)): its symbol times the cosine or, for odd n, the sine."""
+    here, odd, half = "w*(i + 1/2)", order % 2, order // 2
+    even = _taps(half)
+    if odd:
+        taps = {j: Fraction(even.get(abs(j - 1), 0) - even.get(j + 1, 0), 2) for j in range(1, half + 2)}
+        terms = [f"({c})*(cos({here} + {j}*w) - cos({here} - {j}*w))" for j, c in taps.items()]
+        result, axiom, factor = f"-sin(w)*{product(raised(SECOND, half))}sin({here})", "sine-sum", f"sin({here})"
+        weights = {j: -2 * c for j, c in taps.items()}
+    else:
+        taps = {j: Fraction(c) for j, c in even.items()}
+        terms = [
+            f"({c})*(cos({here} + {j}*w) + cos({here} - {j}*w))" if j else f"({c})*cos({here})" for j, c in taps.items()
+        ]
+        result, axiom, factor = f"{product(raised(SECOND, half))}cos({here})", "cosine-sum", f"cos({here})"
+        weights = {j: 2 * c for j, c in taps.items()}
+    split = [
+        use("cosine-sum", f"{sign}({c})", a=here, b=f"{side}{j}*w")
+        for j, c in taps.items()
+        for side, sign in (("", ""), ("-", "-" * odd))
+        if j
+    ]
+    uses = [*split, *_multiples(axiom, weights, factor)]
+    line = Line(
+        f"{' + '.join(terms)} == {result}",
+        algebra(*uses),
+        f"The difference of order {order} applied to the cosine of frequency w, at pixel i.",
+    )
+    words = (
+        f"The central difference of order {order} maps the half-sample symmetric cosines to multiples of themselves"
+        " (even order) or of the sines (odd order): the factor in the spectral form of P_n."
+    )
+    axioms = tuple(dict.fromkeys(u.fact for u in uses))
+    return written(theorem, p, Statement({"w": "real", "i": "integer"}, ()), [line], axioms, (), words)
 
 
 def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
