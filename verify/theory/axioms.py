@@ -9,21 +9,6 @@ from .model import Axiom
 _SPACE = {"N": "natural", "h": "function"}
 _ANGLES = {"a": "real", "b": "real"}
 
-
-def _every_axis(names: str) -> Axiom:
-    """`change-of-variables` with the integral over R^N iterated."""
-    scaled = ", ".join(f"S*{u}" for u in names)
-    sides = [f"h({', '.join(names)})", f"h({scaled})"]
-    for u in names:
-        sides = [f"Int({side}, {u}, 1)" for side in sides]
-    return Axiom(
-        f"change-of-variables-{len(names)}d",
-        "Linear change of variables on every axis of an iterated integral that converges absolutely.",
-        f"{sides[0]} == S**{len(names)}*{sides[1]}",
-        {"h": "function", "S": "positive"},
-    )
-
-
 AXIOMS: dict[str, Axiom] = {
     a.id: a
     for a in (
@@ -44,7 +29,6 @@ AXIOMS: dict[str, Axiom] = {
             "Int(h(u), u, N) == S**N*Int(h(S*u), u, N)",
             {**_SPACE, "S": "positive"},
         ),
-        *map(_every_axis, ("u", "uv", "uvw")),
         Axiom(
             "change-of-variables-plane",
             "Change of variables u = S v in the plane, as an iterated integral; Jacobian S^2.",

@@ -121,7 +121,9 @@ def _inverse(term: Term) -> Term | None:
         if (
             isinstance(exponent.data, Fraction)
             and exponent.data < 0
-            and (exponent.data.denominator == 1 or exponent.data == -HALF)
+            and (
+                exponent.data.denominator == 1 or (exponent.data == -HALF and (base.head != "sym" or base.data == "pi"))
+            )
         ):
             return base if exponent.data == -1 else Term("pow", None, (base, number(-exponent.data)))
     return None
