@@ -204,7 +204,7 @@ def jet_conv(
         options: dict[str, Any] = dict(zip(names, static, strict=True))
         with reference.without_autocast(features.device):
             return reference.jet_conv(features, weight, sigmas, bias, **options)
-    if (chosen == "triton" and sigmas.ndim > 1) or not spectral_sigma(sigmas, discretisation, border):
+    if not spectral_sigma(sigmas, discretisation, border):
         return _jet_conv_by_channel(features, weight, sigmas, bias, static, chosen)
     output: Tensor = torch.ops.gdtriton.jet_conv(features, weight, sigmas, bias, *static, chosen)[0]
     return output

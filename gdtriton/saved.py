@@ -18,6 +18,8 @@ def kernel_margin(layer: Layer) -> int:
 
 def by_operators(layer: Layer) -> bool:
     """Whether the kernels apply P_n itself, jet by jet."""
+    if layer.has_spectrum:
+        return False
     return layer.order > STENCIL_ORDER or layer.discretisation.endswith("-derivative")
 
 

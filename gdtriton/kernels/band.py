@@ -12,13 +12,17 @@ Traffic: the input is read once per tile of BLOCK_M rows inside its band, the ou
 float32 quality in every mode (three passes of tf32 where the chip has them).
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from .configuration import Configuration
 from .cost import Cost
 from .tables import TapTable
-from .tiles import precision, tile
+from .tiles import entries, precision, precision_of, tile
 from .views import axis_view
 
 
@@ -144,3 +148,28 @@ def launch_band(
         ODD=odd, TRANSPOSE=transpose, SYMMETRIC=symmetric, BAND=2 + 2 * axis, CHECK_ROUTE=check_route,
         SCALED=scaled, ACCUMULATE=accumulate, PRECISION=precision(x.device), **config.blocks, **config.launch,
     )  # fmt: skip
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: smoothing, its adjoint and an odd derivative that is scaled and added up."""
+    smoothing: dict[str, Any] = {"ODD": False, "TRANSPOSE": False, "CHECK_ROUTE": True, "SCALED": False}
+    smoothing |= {"ACCUMULATE": False, "SYMMETRIC": True, "BAND": 2}
+    variants = {
+        "smoothing": ("fp32", smoothing),
+        "smoothing-bf16": ("bf16", smoothing),
+        "adjoint": ("fp32", smoothing | {"TRANSPOSE": True}),
+        "derivative": ("fp32", smoothing | {"ODD": True, "SCALED": True, "ACCUMULATE": True, "CHECK_ROUTE": False}),
+        "zero-border": ("fp32", smoothing | {"SYMMETRIC": False}),
+    }
+    for least, entry in entries("band", target):
+        for name, (dtype, constants) in variants.items():
+            types = {"x_ptr": f"*{dtype}", "out_ptr": "*fp32", "taps_ptr": "*fp32", "factors_ptr": "*fp32"}
+            yield Configuration(
+                f"{name}-from-{least}",
+                _band_kernel,
+                types | {"plan_ptr": "*i32", "scale": "fp32"},
+                constants | {"PRECISION": precision_of(target), "x_v": 1, "out_v": 1} | entry.blocks,
+                num_warps=entry.num_warps,
+                num_stages=entry.num_stages,
+                uses_dot=True,
+            )

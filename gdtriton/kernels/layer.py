@@ -13,9 +13,11 @@ from torch import Tensor
 
 from ..axes import Layer
 from ..saved import by_operators, empty_output, kernel_margin, saved_shape
+from . import spectral
 from .chain import AxisChain, per_scale_dot, sigma_on_device
 from .jet import changed_jets
 from .mix import launch_mix
+from .sums import Sums
 from .tables import Plan, launch_plan
 from .weight_grad import launch_weight_grad
 
@@ -48,8 +50,8 @@ class _Operators:
     def forward(self, bias: Tensor | None, out: Tensor) -> None:
         launch_mix(self._jets(), self.weight, self.ones, out, self.layer, shift=0, bias=bias, terms=_IDENTITY)
 
-    def backward(self, grad: Tensor, grad_features: Tensor, needs: tuple[bool, bool, bool]) -> tuple[Tensor, Tensor]:
-        """Writes grad_features; returns the summands of the weight gradient and the diffusion term of sigma."""
+    def backward(self, grad: Tensor, grad_features: Tensor, needs: tuple[bool, bool, bool]) -> Sums:
+        """Writes grad_features."""
         weight_sums = launch_weight_grad(grad, self._jets(), self.layer, shift=0, terms=_IDENTITY)
         diffusion = torch.zeros(len(grad), dtype=torch.float32, device=grad.device)
         if needs[0] or needs[2]:
@@ -64,7 +66,7 @@ class _Operators:
                 grad_features.copy_(total)
             if needs[2]:
                 diffusion = changed_jets(self.chain, self.features, grad_jets, _scale_one)
-        return weight_sums.squeeze(-1).unflatten(-1, (-1, len(self.chain.orders))), diffusion
+        return Sums(weight_sums.squeeze(-1).unflatten(-1, (-1, len(self.chain.orders))), diffusion)
 
 
 class _Stencil:
@@ -86,8 +88,8 @@ class _Stencil:
 
     def backward(
         self, grad: Tensor, smoothed: Tensor, grad_features: Tensor, needs: tuple[bool, bool, bool]
-    ) -> tuple[Tensor, Tensor]:
-        """Writes grad_features; returns the summands of the weight gradient and the diffusion term of sigma."""
+    ) -> Sums:  # fmt: skip
+        """Writes grad_features."""
         weight_sums = torch.zeros(len(grad), *self.weight.shape, dtype=torch.float32, device=grad.device)
         diffusion = torch.zeros(len(grad), dtype=torch.float32, device=grad.device)
         if needs[1] or needs[2]:
@@ -109,7 +111,7 @@ class _Stencil:
                 for axis in range(self.chain.ndim):
                     self.chain.smooth(self.features, change, changed_axis=axis)
                     diffusion = diffusion + per_scale_dot(grad_smoothed, change)
-        return weight_sums, diffusion
+        return Sums(weight_sums, diffusion)
 
 
 def _plan(features: Tensor, sigma: Tensor, layer: Layer) -> Plan:
@@ -131,7 +133,10 @@ def jet_conv(
     if by_operators(layer):
         _Operators(features, weight, sigma, layer, plan).forward(bias, out)
     else:
-        _Stencil(features, weight, sigma, layer, plan).forward(bias, saved, out)
+        if sigma.ndim == 1:  # a sigma per channel always takes the spectral route
+            _Stencil(features, weight, sigma, layer, plan).forward(bias, saved, out)
+        if layer.has_spectrum:
+            spectral.forward(features, weight, sigma, bias, layer, plan, out, saved)
     return out, saved
 
 
@@ -145,15 +150,20 @@ def jet_conv_backward(
         return grad_features.zero_(), torch.zeros_like(weight), torch.zeros_like(sigma)
     on_device = sigma_on_device(sigma, features.device)
     plan = _plan(features, on_device, layer)
+    routes = []
     if by_operators(layer):
-        operators = _Operators(features, weight, on_device, layer, plan)
-        weight_sums, diffusion = operators.backward(grad_output, grad_features, needs)
-    else:
+        routes.append(_Operators(features, weight, on_device, layer, plan).backward(grad_output, grad_features, needs))
+    elif on_device.ndim == 1:
         stencil = _Stencil(features, weight, on_device, layer, plan)
-        weight_sums, diffusion = stencil.backward(grad_output, saved, grad_features, needs)
+        routes.append(stencil.backward(grad_output, saved, grad_features, needs))
+    if layer.has_spectrum:
+        routes.append(spectral.backward(grad_output, saved, weight, on_device, layer, plan, needs, grad_features))
+    weight_sums = torch.stack([route.weight for route in routes]).sum(0)
     grad_sigma = torch.zeros_like(sigma)
     if needs[2]:
-        total = diffusion + _power_term(weight, weight_sums, on_device, layer, features.ndim - 3)
+        total = sum(route.diffusion for route in routes) + _power_term(
+            weight, weight_sums, on_device, layer, features.ndim - 3
+        )
         grad_sigma = total.to(sigma.device, sigma.dtype)
     return grad_features, weight_sums.sum(0).to(weight.dtype), grad_sigma
 

@@ -14,6 +14,7 @@ Traffic: u once per block of output channels (neighbours come from the cache), o
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,9 +23,11 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..operators import jet_orders
 from ..taps import _difference
+from .configuration import Configuration
 from .cost import Cost
-from .tiles import interpreting, precision, tile
+from .tiles import entries, interpreting, precision, precision_of, tile
 
 Terms = tuple[tuple[int, int, int, float], ...]
 
@@ -267,3 +270,37 @@ def launch_mix(
         **common, **config.blocks, **config.launch,
     )  # fmt: skip
     return partial
+
+
+PRODUCTS = {"float32": "fp32", "tf32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+"""Types of products, and of the features that they are for."""
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: order 2 in two dimensions in every precision, the rest in one."""
+    cases = [(2, 2, product, adjoint) for product in PRODUCTS for adjoint in (False, True)]
+    cases += [(1, 2, "float32", False), (3, 2, "float32", False), (2, 3, "bfloat16", True), (2, 4, "float32", False)]
+    for ndim, order, product, adjoint in cases:
+        wide = PRODUCTS[product]
+        types = dict.fromkeys(("u_ptr", "out_ptr", "w_ptr", "bias_ptr"), f"*{wide}")
+        types |= {("out_ptr" if adjoint else "u_ptr"): "*fp32", "factors_ptr": "*fp32", "plan_ptr": "*i32"}
+        types |= {"smoothed_ptr": "*fp32", "partial_ptr": "*fp32"}
+        constants: dict[str, Any] = {
+            "TERMS": difference_terms(jet_orders(ndim, order, zero_order=False), mirrored=adjoint),
+            "LAPLACIAN": _laplacian(ndim) if adjoint else (),
+            "HAS_BIAS": not adjoint,
+            "CHECK_ROUTE": True,
+        }
+        name = f"{ndim}d-order{order}-{product}-{'adjoint' if adjoint else 'forward'}"
+        precise = {"PRODUCT": product, "PRECISION": precision_of(target), "INTERPRETED": False}
+        for least, entry in entries("mix", target):
+            yield Configuration(
+                f"{name}-from-{least}", _mix_kernel, types, constants | precise | entry.blocks | {"u_x": 1},
+                num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=True,
+            )  # fmt: skip
+        if product != "tf32":
+            for least, entry in entries("depthwise", target):
+                yield Configuration(
+                    f"{name}-from-{least}", _depthwise_kernel, types, constants | entry.blocks | {"u_x": 1},
+                    num_warps=entry.num_warps, num_stages=entry.num_stages,
+                )  # fmt: skip

@@ -13,7 +13,8 @@ NaN, and so does everything computed from it.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -21,8 +22,9 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
-from ..operators import inverse_factorials
-from ..taps import _difference
+from ..operators import inverse_factorials, jet_orders
+from ..taps import DISCRETISATIONS, _difference
+from .configuration import Configuration
 
 SPECTRUM_FROM_SIGMA = 4.0
 """Sigma in pixels from which a scale channel takes the spectral route; from the cost model, not measured yet."""
@@ -109,7 +111,7 @@ def _plan_kernel(
             value = tl.exp(logarithm * TOTALS[j]) * INVERSE[j]
             tl.store(factors_ptr + index * len(TOTALS) + j, value.to(tl.float32))
     plan = plan_ptr + s * (1 + 2 * AXES)
-    spectral = (finest >= spectrum_from) | (_power(2 * finest, ORDER) > amplification)
+    spectral = (finest >= spectrum_from) | (_power(2 * finest, ORDER) > amplification) | (spectrum_from <= 0)
     tl.store(plan, spectral.to(tl.int32))
     for axis in tl.static_range(AXES):
         size = size_0 if axis == 0 else (size_1 if axis == 1 else size_2)
@@ -313,3 +315,28 @@ def launch_spectrum(sigma: Tensor, size: int, border: str) -> SpectrumTable:
         sigma, decay, cosines, size, len(sigma), CIRCULAR=border == "circular", BLOCK=_BLOCK
     )  # fmt: skip
     return SpectrumTable(decay, cosines)
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: every discretisation to order 2, and the plans and spectra of both borders."""
+    types: dict[str, Any] = {"sigma_ptr": "*fp32", "taps_ptr": "*fp32", "stride_s": "i32"}
+    for kind in DISCRETISATIONS:
+        for order, lift in ((0, 0), (2, 0), (0, 2)):
+            constants = {"KIND": kind, "ORDER": order, "LIFT": lift, "DIFFERENCE": _difference(order)}
+            yield Configuration(
+                f"{kind}-order{order}{'-changed' if lift else ''}", _taps_kernel, types,
+                constants | {"PERIODIC": True, "BLOCK": _BLOCK},
+            )  # fmt: skip
+    for circular in (False, True):
+        name = "circular" if circular else "symmetric"
+        types = {"sigma_ptr": "*fp32", "plan_ptr": "*i32", "factors_ptr": "*fp32"}
+        types |= dict.fromkeys(("spectrum_from", "amplification", "unit", "norm_power"), "fp32")
+        for ndim, order in ((2, 2), (3, 4)):
+            orders = jet_orders(ndim, order)
+            totals = tuple(float(sum(a)) for a in orders)
+            constants = {"AXES": ndim, "ORDER": order, "TOTALS": totals, "INVERSE": inverse_factorials(orders)}
+            yield Configuration(
+                f"{name}-{ndim}d-order{order}", _plan_kernel, types, constants | {"CIRCULAR": circular, "BLOCK": _BLOCK}
+            )
+        types = {"sigma_ptr": "*fp32", "decay_ptr": "*fp32", "cosines_ptr": "*fp32"}
+        yield Configuration(name, _spectrum_kernel, types, {"CIRCULAR": circular, "BLOCK": _BLOCK})

@@ -100,10 +100,14 @@ def precision(device: torch.device) -> str:
     return precision_of(target_of(device))
 
 
+def entries(kernel: str, target: str) -> list[tuple[int, Tile]]:
+    """The tiles of a kernel on a target, each with the smallest extent that it serves."""
+    return _TILES.get(f"{kernel} {target}", _TILES[kernel])
+
+
 def choose(kernel: str, target: str, extent: int) -> Tile:
     """The tile of a kernel for an axis, or a channel count, of `extent`."""
-    entries = _TILES.get(f"{kernel} {target}", _TILES[kernel])
-    return next(entry for least, entry in reversed(entries) if extent >= least)
+    return next(entry for least, entry in reversed(entries(kernel, target)) if extent >= least)
 
 
 def tile(kernel: str, device: torch.device, extent: int) -> Tile:

@@ -10,14 +10,19 @@ order: two runs agree bit by bit.
 Traffic: g and L once per six jets and per block of channels of the other side, and the partial sums.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..operators import jet_orders
+from .configuration import Configuration
 from .cost import Cost
-from .mix import Terms, difference, difference_terms, mix_dot, product_type, volume
-from .tiles import interpreting, precision, tile
+from .mix import PRODUCTS, Terms, difference, difference_terms, mix_dot, product_type, volume
+from .tiles import entries, interpreting, precision, precision_of, tile
 
 JETS_AT_ONCE = 6
 PROGRAMS = 1024
@@ -171,3 +176,20 @@ def launch_weight_grad(
             **config.blocks, **config.launch,
         )  # fmt: skip
     return partial.sum(0)
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: order 2 in two dimensions in every precision, six jets of order 4, 3-D."""
+    cases = [(2, 2, product) for product in PRODUCTS] + [(1, 2, "float32"), (2, 4, "float32"), (3, 2, "bfloat16")]
+    for ndim, order, product in cases:
+        types = {"g_ptr": f"*{PRODUCTS[product]}", "u_ptr": "*fp32", "partial_ptr": "*fp32", "plan_ptr": "*i32"}
+        terms = difference_terms(jet_orders(ndim, order, zero_order=False))[:JETS_AT_ONCE]
+        constants: dict[str, Any] = {"TERMS": terms, "CHECK_ROUTE": True, "PRODUCT": product, "INTERPRETED": False}
+        constants |= {"PRECISION": precision_of(target), "g_x": 1, "u_x": 1}
+        for depthwise in (False, True):
+            for least, entry in entries("depthwise-weight-grad" if depthwise else "weight-grad", target):
+                yield Configuration(
+                    f"{'depthwise-' if depthwise else ''}{ndim}d-order{order}-{product}-from-{least}",
+                    _weight_grad_kernel, types, constants | entry.blocks | {"DEPTHWISE": depthwise},
+                    num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=not depthwise,
+                )  # fmt: skip
