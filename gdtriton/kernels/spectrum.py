@@ -107,6 +107,7 @@ def _analysis_kernel(
     v_inside = (vector < n_vectors)[None, :]
     x_offset, _ = _columns(vector, n_channels, extent_i, extent_v, x_b, x_c, x_i, x_v)
     x_ptr += s * x_s + x_offset[None, :]
+    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
 
     half = (size + 1) // 2
     first = 2 * (pair + tl.arange(0, BLOCK_M))[:, None]  # symmetric rows of B_0, antisymmetric of B_1
@@ -136,7 +137,6 @@ def _analysis_kernel(
             odd_first = tl.dot(rows, change, odd_first, input_precision=PRECISION)
             rows = _basis(cosines_ptr, second, x, kept_second, size, norm, inverse_period, True, CIRCULAR)
             odd_second = tl.dot(rows, total, odd_second, input_precision=PRECISION)
-    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
     place = s * out_s + out_offset[None, :] + first.to(tl.int64) * out_n
     kept_first = (first < rank) & v_inside
     kept_second = (second < rank) & v_inside
@@ -174,6 +174,7 @@ def _synthesis_kernel(
     v_inside = (vector < n_vectors)[None, :]
     x_offset, channel = _columns(vector, n_channels, extent_i, extent_v, x_b, x_c, x_i, x_v)
     x_offset = s * x_s + x_offset[None, :]
+    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
 
     half = (size + 1) // 2
     pixel = (tl.program_id(0) % tiles_m) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -208,7 +209,6 @@ def _synthesis_kernel(
         near, far = near + bias, far + bias
     opposite = size - 1 - pixel
     kept = (pixel < half) & v_inside
-    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
     out_ptr += s * out_s + out_offset[None, :]
     tl.store(out_ptr + pixel.to(tl.int64) * out_n, near.to(out_ptr.dtype.element_ty), mask=kept)
     far_kept = kept & (opposite != pixel)
