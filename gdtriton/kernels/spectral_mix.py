@@ -14,6 +14,7 @@ What sigma's gradient needs, sum_k (sum_axes 1 - cos w) result[k] other[k], is s
 kept coefficients in the adjoint; where sigma belongs to the output channel with the cotangent in the forward form.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -22,10 +23,11 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from .configuration import Configuration
 from .cost import Cost
-from .mix import mix_dot, product_type, volume
+from .mix import PRODUCTS, mix_dot, product_type, volume
 from .tables import SpectrumTable, _frequency_index, _transfer
-from .tiles import interpreting, precision, tile
+from .tiles import entries, interpreting, precision, precision_of, tile
 
 Parity = tuple[int, ...]
 Item = tuple[int, int, int, int]
@@ -195,8 +197,8 @@ def _add_class(
 
 @triton.jit
 def _spectral_mix_kernel(
-    source_ptr, w_ptr, out_ptr, other_ptr, partial_ptr,
-    plan_ptr, factors_ptr, decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
+    source_ptr, w_ptr, out_ptr, other_ptr, partial_ptr, plan_ptr, factors_ptr,
+    decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
     tiles_p, tiles_r, n_rows, n_inner, n_sigma, plan_stride,
     source_class, source_s, source_b, source_c, source_0, source_1, source_2,
     out_class, out_s, out_b, out_c, out_0, out_1, out_2,
@@ -300,7 +302,8 @@ def launch_spectral_mix(
     n_groups, n_rows, n_inner = groups, per_in if adjoint else per_out, per_out if adjoint else per_in
     if depthwise:
         n_groups, n_rows, n_inner = 1, groups, 1
-    config = tile("spectral-depthwise" if depthwise else "spectral-mix", source.device, n_rows)
+    own = "" if tables.n_sigma == 1 else "-own"
+    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{own}", source.device, n_rows)
     z, y, x = volume(tables.sizes)
     tiles_p = triton.cdiv(z * y * x, config.blocks["BLOCK_P"])
     tiles_r = triton.cdiv(n_rows, config.blocks["BLOCK_R"])
@@ -323,3 +326,37 @@ def launch_spectral_mix(
         PRECISION=precision(source.device), INTERPRETED=interpreting(), **config.blocks, **config.launch,
     )  # fmt: skip
     return None if partial is None else partial.sum(0)
+
+
+def table_types() -> dict[str, Any]:
+    """Types of `SpectralTables.arguments`."""
+    pointers = [f"{table}_{axis}" for table in ("decay", "cosines") for axis in range(3)]
+    return dict.fromkeys(pointers, "*fp32") | {"plan_ptr": "*i32", "factors_ptr": "*fp32"}
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: order 2 in two dimensions with every sigma, the rest in one precision."""
+    forward, adjoint = (False, SCALE, False), (True, SCALE, True)  # adjoint, side, response
+    cases = [("spectral-mix", 2, 2, "float32", forward), ("spectral-mix", 2, 2, "float32", adjoint)]
+    cases += [("spectral-mix", 2, 2, "bfloat16", adjoint), ("spectral-mix", 3, 2, "bfloat16", forward)]
+    cases += [
+        ("spectral-mix-own", 2, 2, "float32", (adjoint, side, True)) for adjoint in (False, True) for side in (1, 2)
+    ]
+    cases += [("spectral-depthwise", 2, 2, "float32", adjoint)]
+    for kernel, ndim, order, product, (is_adjoint, side, response) in cases:
+        layer = Layer(order, False, 1, 1.0, "discrete", "symmetric")
+        types = dict.fromkeys(("source_ptr", "out_ptr", "other_ptr", "partial_ptr"), "*fp32") | table_types()
+        types["w_ptr"] = f"*{PRODUCTS[product]}"
+        constants: dict[str, Any] = {
+            "CLASSES": tuple(parity_classes(layer, ndim).values()), "N_JET": len(layer.orders(ndim)), "AXES": ndim,
+            "CIRCULAR": False, "SIDE": side, "ADJOINT": is_adjoint, "DEPTHWISE": kernel == "spectral-depthwise",
+            "STORE": True, "RESPONSE": response, "PRODUCT": product, "PRECISION": precision_of(target),
+            "INTERPRETED": False, "source_2": 1, "out_2": 1, "other_2": 1,
+        }  # fmt: skip
+        name = f"{kernel.removeprefix('spectral-')}-{ndim}d-order{order}-{product}"
+        for least, entry in entries(kernel, target):
+            yield Configuration(
+                f"{name}-{'adjoint' if is_adjoint else 'forward'}-side{side}-from-{least}", _spectral_mix_kernel,
+                types, constants | entry.blocks,
+                num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=kernel != "spectral-depthwise",
+            )  # fmt: skip

@@ -7,12 +7,16 @@ at most three coefficients of one class; programs of the same share follow each 
 `coef` in the cache. It writes its own sum; the sums are added in a fixed order: two runs agree bit by bit.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from .configuration import Configuration
 from .cost import Cost
 from .mix import mix_dot, volume
 from .spectral_mix import (
@@ -23,10 +27,11 @@ from .spectral_mix import (
     ranks,
     smoothing,
     spectral_product,
+    table_types,
     transfer,
     waves,
 )
-from .tiles import interpreting, precision, tile
+from .tiles import entries, interpreting, precision, precision_of, tile
 from .weight_grad import PROGRAMS
 
 _INPUT, _OUTPUT = tl.constexpr(1), tl.constexpr(2)
@@ -197,7 +202,8 @@ def launch_spectral_weight(
     per_out, per_in = c_out // groups, c_in // groups
     depthwise = per_out == 1 and per_in == 1
     n_groups, n_out, n_in, n_row = (1, groups, groups, 1) if depthwise else (groups, per_out, per_in, per_in)
-    config = tile("spectral-depthwise-weight" if depthwise else "spectral-weight", classes.device, n_out)
+    own = "" if tables.n_sigma == 1 else "-own"
+    config = tile("spectral-depthwise-weight" if depthwise else f"spectral-weight{own}", classes.device, n_out)
     tiles_o = triton.cdiv(n_out, config.blocks["BLOCK_O"])
     tiles_i = 1 if depthwise else triton.cdiv(n_in, config.blocks["BLOCK_I"])
     z, y, x = volume(tables.sizes)
@@ -216,3 +222,24 @@ def launch_spectral_weight(
         **config.blocks, **config.launch,
     )  # fmt: skip
     return partial.sum(0)
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: order 2 in two dimensions with every sigma, three dimensions in bfloat16."""
+    cases = [("spectral-weight", 2, "float32", 0), ("spectral-weight", 3, "bfloat16", 0)]
+    cases += [("spectral-weight-own", 2, "float32", 1), ("spectral-weight-own", 2, "float32", 2)]
+    cases += [("spectral-depthwise-weight", 2, "float32", 0)]
+    for kernel, ndim, product, own in cases:
+        layer = Layer(2, False, 1, 1.0, "discrete", "symmetric")
+        types = dict.fromkeys(("g_ptr", "coef_ptr", "partial_ptr"), "*fp32") | table_types()
+        constants: dict[str, Any] = {
+            "PASSES": _passes(layer, ndim), "N_JET": len(layer.orders(ndim)), "AXES": ndim, "CIRCULAR": False,
+            "SIGMA": own, "DEPTHWISE": kernel == "spectral-depthwise-weight", "PRODUCT": product,
+            "PRECISION": precision_of(target), "INTERPRETED": False, "g_2": 1, "x_2": 1,
+        }  # fmt: skip
+        for least, entry in entries(kernel, target):
+            yield Configuration(
+                f"{kernel.removeprefix('spectral-')}-{ndim}d-order2-{product}-sigma{own}-from-{least}",
+                _spectral_weight_kernel, types, constants | entry.blocks,
+                num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=not constants["DEPTHWISE"],
+            )  # fmt: skip
