@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "AnalyticImage": "numeric",
+    "AnalyticImage": "images",
     "Certificate": "network.verdict",
     "NotCertified": "network.verdict",
     "Refutation": "network.verdict",
     "Unknown": "network.verdict",
-    "assert_scale_covariant": "numeric",
-    "assert_scale_invariant": "numeric",
+    "assert_scale_covariant": "convergence",
+    "assert_scale_invariant": "convergence",
     "certify": "network.verdict",
     "covariance_defect": "numeric",
     "ProofError": "theory.rules",

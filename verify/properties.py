@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..layers import GaussianJetConv1d, GaussianJetConv2d, GaussianJetConv3d
 from ..scale_axis import EachScale, ReadOut, ScaleLift, ScalePool, ScaleSequential
 from ..scales import ScaleGrid
-from .numeric import AnalyticImage
+from .images import AnalyticImage
 
 LAYERS: dict[int, Any] = {1: GaussianJetConv1d, 2: GaussianJetConv2d, 3: GaussianJetConv3d}
 NORMS: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
