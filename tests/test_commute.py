@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from gdtriton import GaussianJetConv1d, GaussianJetConv2d, GaussianJetConv3d, reference
-from gdtriton.operators import BORDERS, axis_operator
+from gdtriton.operators import BORDERS, axis_operator, spectral_basis, spectral_multiplier
 from gdtriton.taps import DISCRETISATIONS
-from gdtriton.verify.commute import commutation_bound, layer_norms, layer_weight, restrict, rounding_bound
+from gdtriton.verify.arithmetic import layer_norms, rounding_bound
+from gdtriton.verify.commute import commutation_bound, layer_weight, restrict
 from gdtriton.verify.images import AnalyticImage
 
 LAYERS = {1: GaussianJetConv1d, 2: GaussianJetConv2d, 3: GaussianJetConv3d}
@@ -118,10 +119,14 @@ def test_norms_are_the_operator_norms():
     layer = GaussianJetConv1d(1, 1, order=1, bias=False).double()
     with torch.no_grad():
         layer.weight.fill_(-2.0)
-    plain, stencil = layer_norms(layer, torch.full((1, 1), 1.5, dtype=torch.float64))
+    norms = layer_norms(layer, torch.full((1, 1), 1.5, dtype=torch.float64), (101,))
     row = axis_operator(101, torch.tensor(1.5, dtype=torch.float64), 1)[50]
-    assert plain == pytest.approx(2 * 1.5 * float(row.abs().sum()), rel=1e-12)
-    assert stencil == pytest.approx(2 * 1.5 * 2, rel=1e-12)
+    assert norms.kernel == pytest.approx(2 * 1.5 * float(row.abs().sum()), rel=1e-12)
+    # |B_1^T| |m_1| |C| written out.
+    basis = spectral_basis(101, "symmetric")
+    multiplier = torch.diag(spectral_multiplier(basis.frequency, torch.tensor(1.5, dtype=torch.float64), 1).abs())
+    whole = basis.odd.abs().T @ multiplier @ basis.analysis.abs()
+    assert norms.factors == pytest.approx(2 * 1.5 * max(2.0, float(whole.sum(1).max())), rel=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.8, 2.0, 6.0])
@@ -134,7 +139,8 @@ def test_rounding_bound_covers_the_fast_path(sigma, rng):
     with torch.no_grad():
         golden = reference.jet_conv(features, layer.weight, value, layer.bias, **options)
         error = float((layer(features, value) - golden).abs().max())
-    bound = rounding_bound(layer, float(features.abs().max()), value.view(1, 1))
+    bound = rounding_bound(layer, float(features.abs().max()), value.view(1, 1), (31, 31))
     assert 0 < error <= bound
-    # Still far below the features: a bound that says nothing would be no floor.
-    assert bound < 1e-5 * float(golden.abs().max())
+    # A floor, not a licence: below a millionth of what the layer adds up.
+    norms = layer_norms(layer, value.view(1, 1), (31, 31))
+    assert bound < 1e-6 * norms.stencil * float(features.abs().max())

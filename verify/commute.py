@@ -12,8 +12,7 @@ R g' extended by the border rule, not the restriction of the extended g'; with d
 
     |border term|(k) <= sum_a |w_a| / a! sigma^(p |a|) (|T_{a_1}| x ... x |T_{a_N}|) |d| (k).
 
-Truncated kernels add TRUNCATION of their L1 norm an axis, rounding adds gamma_K times the absolute sum (N. Higham,
-"Accuracy and Stability of Numerical Algorithms", section 3.1).
+Truncation and rounding are added (`arithmetic`).
 """
 
 import math
@@ -25,8 +24,8 @@ from torch import Tensor
 
 from ..layers import _GaussianJetConv
 from ..operators import fold, inverse_factorials
-from ..taps import TRUNCATION, difference_radius, exact_radius, kernel_taps, tap_radius
-from ..testing import gamma
+from ..taps import TRUNCATION, tap_radius
+from .arithmetic import by_sigma, layer_norms, rounding_bound, taps_of
 
 LARGEST = 2**24
 """Entries of an extended feature map beyond which the bound is not computed (128 MiB in float64)."""
@@ -73,27 +72,6 @@ def restrict(features: Tensor, spatial: Sequence[int], factor: int) -> Tensor | 
     return features
 
 
-def layer_norms(layer: _GaussianJetConv, sigma: Tensor) -> tuple[float, float]:
-    """(||T||, stencil ||T||), sup norms: largest sum over inputs of |w_a| / a! sigma^(p |a|) prod ||T_{a_i}||_1.
-
-    The second takes (2^n)(kernel of the smoothing) for ||T_n||_1, which is what differences of a smoothed image sum.
-
-    Args:
-        layer: The layer.
-        sigma: [1 or C_out, 1 or C_in], pixels.
-    """
-    mix = layer.weight.detach().double().abs()
-    plain, stencil = torch.zeros(mix.shape[0], dtype=torch.float64), torch.zeros(mix.shape[0], dtype=torch.float64)
-    for value, mask in _by_sigma(layer, sigma):
-        norms = [float(kernel_taps(_tensor(value), n, _radius(layer, value), layer.discretisation).abs().sum())
-                 for n in range(layer.order + 1)]  # fmt: skip
-        for j, (a, factor) in enumerate(zip(layer.orders, inverse_factorials(layer.orders), strict=True)):
-            size = factor * value ** (layer.norm_power * sum(a)) * (mix[..., j] * mask).sum(1)
-            plain += size * math.prod(norms[n] for n in a)
-            stencil += size * math.prod(max(2.0**n, norms[n]) for n in a)
-    return float(plain.max()), float(stencil.max())
-
-
 def layer_weight(layer: _GaussianJetConv) -> float:
     """The weight w of the layer: m (p - 1) where all derivatives have one order m and there is no bias, else 0."""
     totals = {sum(a) for a in layer.orders}
@@ -116,7 +94,7 @@ def commutation_bound(
         The parts, or None where the extended features are too many to transform.
     """
     ndim = layer.ndim
-    reach = max(_reach(layer, factor * float(v)) for v in sigma.flatten()) // factor + 1
+    reach = max(layer_reach(layer, factor * float(v)) for v in sigma.flatten()) // factor + 1
     spatial = fine.shape[-ndim:]
     if fine.shape[0] * fine.shape[1] * math.prod(n + 4 * factor * reach for n in spatial) > LARGEST:
         return None
@@ -130,11 +108,14 @@ def commutation_bound(
     size = float(extended.abs().max())
     weight = layer_weight(layer)
     gain = factor**weight
-    plain, stencil = (gain * norm for norm in layer_norms(layer, sigma))
-    _, fine_stencil = layer_norms(layer, factor * sigma)
-    rounding = gamma(_chain(layer, factor * sigma), torch.float64) * (stencil + fine_stencil)
-    # The band form cuts the kernel of every axis, of either layer; so does the reach of the bound.
-    arithmetic = size * (4 * ndim * TRUNCATION * max(plain, stencil) + rounding) + 2 * _bias_rounding(layer)
+    norms = layer_norms(layer, sigma, coarse_spatial)
+    # The reach of the bound leaves out as much of the kernel of every axis as the band form does.
+    cut = 2 * ndim * TRUNCATION * (1 + gain) * norms.kernel
+    arithmetic = (
+        gain * rounding_bound(layer, size, sigma, coarse_spatial)
+        + rounding_bound(layer, size, factor * sigma, spatial)
+        + size * cut
+    )
     return Bound(
         _spectral(layer, _fade(extended, spatial, factor * reach), sigma, factor, weight),
         gain * _border(layer, (own - seen).abs(), coarse_spatial, sigma, reach),
@@ -143,32 +124,7 @@ def commutation_bound(
     )
 
 
-def rounding_bound(layer: _GaussianJetConv, size: float, sigma: Tensor) -> float:
-    """Bound on the float64 error, truncation included, of one call of the layer on features of at most `size`."""
-    plain, stencil = layer_norms(layer, sigma)
-    error = size * (gamma(_chain(layer, sigma), torch.float64) * stencil + 2 * layer.ndim * TRUNCATION * plain)
-    return error + _bias_rounding(layer)
-
-
-def _chain(layer: _GaussianJetConv, sigma: Tensor) -> int:
-    """Operations behind one output: a row of every axis, forth and back for the spectrum, the mixing, assembly."""
-    reach = max(_radius(layer, float(v)) for v in sigma.flatten())
-    return 2 * layer.ndim * (2 * reach + 2) + layer.weight.shape[1] * layer.weight.shape[2] * 9 + 12
-
-
-def _bias_rounding(layer: _GaussianJetConv) -> float:
-    return 0.0 if layer.bias is None else 4 * torch.finfo(torch.float64).eps * float(layer.bias.detach().abs().max())
-
-
-def _tensor(value: float) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64)
-
-
-def _radius(layer: _GaussianJetConv, sigma: float) -> int:
-    return exact_radius(sigma, layer.order) + difference_radius(layer.order)
-
-
-def _reach(layer: _GaussianJetConv, sigma: float) -> int:
+def layer_reach(layer: _GaussianJetConv, sigma: float) -> int:
     """What is farther away than this changes the layer by TRUNCATION of its norm an axis at most."""
     return max(tap_radius(sigma, n, layer.discretisation) for n in range(layer.order + 1))
 
@@ -187,17 +143,6 @@ def _fade(extended: Tensor, spatial: Sequence[int], margin: int) -> Tensor:
     return extended
 
 
-def _by_sigma(layer: _GaussianJetConv, sigma: Tensor) -> list[tuple[float, Tensor]]:
-    """Distinct sigmas with the 0/1 mask [C_out, C_in / groups] of the weights that they belong to."""
-    c_out, per_group = layer.weight.shape[:2]
-    full = sigma.detach().double().expand(sigma.shape[0], sigma.shape[1])
-    rows = torch.arange(c_out).clamp(max=full.shape[0] - 1)
-    group = torch.arange(c_out) // (c_out // layer.groups)
-    columns = (group[:, None] * per_group + torch.arange(per_group)).clamp(max=full.shape[1] - 1)
-    values = full[rows[:, None], columns]
-    return [(float(v), (values == v).double()) for v in values.unique()]
-
-
 def _extend(image: Tensor, spatial: Sequence[int], margin: int, border: str) -> Tensor:
     first = image.ndim - len(spatial)
     for axis, size in enumerate(spatial, start=first):
@@ -210,10 +155,10 @@ def _extend(image: Tensor, spatial: Sequence[int], margin: int, border: str) -> 
 
 def _symbol(layer: _GaussianJetConv, value: float, order: int, frequency: Tensor) -> Tensor:
     """sum_k taps[k] e^{iwk}; real for even, imaginary for odd orders."""
-    radius = _radius(layer, value)
-    taps = kernel_taps(_tensor(value), order, radius, layer.discretisation)
-    middle, right, left = taps[radius], taps[radius + 1 :], taps[:radius].flip(0)
-    phase = frequency[:, None] * torch.arange(1, radius + 1, dtype=torch.float64)
+    taps = taps_of(layer, value, order)
+    half = len(taps) // 2
+    middle, right, left = taps[half], taps[half + 1 :], taps[:half].flip(0)
+    phase = frequency[:, None] * torch.arange(1, half + 1, dtype=torch.float64)
     even = middle + torch.cos(phase) @ (right + left)
     odd = torch.sin(phase) @ (right - left)
     return torch.complex(even, odd)
@@ -228,7 +173,7 @@ def _spectral(layer: _GaussianJetConv, extended: Tensor, sigma: Tensor, factor: 
     batch = extended.shape[0]
     grouped = spectrum.view(batch, layer.groups, per_group, *spatial)
     error = torch.zeros(batch, c_out, *spatial, dtype=torch.complex128)
-    for value, mask in _by_sigma(layer, sigma):
+    for value, mask in by_sigma(layer, sigma):
         axes = []
         for n_pixels in spatial:
             w = 2 * math.pi * torch.fft.fftfreq(n_pixels, dtype=torch.float64)
@@ -262,8 +207,8 @@ def _border(layer: _GaussianJetConv, difference: Tensor, spatial: Sequence[int],
     result = torch.zeros(batch, c_out, *spatial, dtype=torch.float64)
     if float(difference.max()) == 0:
         return result
-    for value, mask in _by_sigma(layer, sigma):
-        taps = [kernel_taps(_tensor(value), n, reach, layer.discretisation).abs() for n in range(layer.order + 1)]
+    for value, mask in by_sigma(layer, sigma):
+        taps = [taps_of(layer, value, n, reach).abs() for n in range(layer.order + 1)]
         for j, (a, inverse) in enumerate(zip(layer.orders, inverse_factorials(layer.orders), strict=True)):
             smooth = difference
             for axis, n in enumerate(a):

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..scales import ScaleGrid
-from .commute import commutation_bound, restrict, rounding_bound
+from .arithmetic import rounding_bound
+from .commute import commutation_bound, restrict
 from .images import AnalyticImage
 from .observe import Observation, observe, scale_grid
 
@@ -143,7 +144,7 @@ def _alone(large: Observation, small: Observation | None, factor: float, steps: 
     return rows
 
 
-def arithmetic_floors(seen: dict[str, Observation]) -> dict[str, float]:
+def arithmetic_floors(seen: dict[str, Observation], *, truncation: bool = True) -> dict[str, float]:
     """Arithmetic errors relative to the features, added up in the order of use (none is carried on amplified)."""
     total, floors = 0.0, {}
     for path, one in seen.items():
@@ -151,7 +152,8 @@ def arithmetic_floors(seen: dict[str, Observation]) -> dict[str, float]:
         for i in range(len(one.output)):
             size = float(one.output[i].abs().max())
             if size > 0:
-                error = rounding_bound(one.layer, float(one.features[i].abs().max()), one.sigma(i))
+                features = float(one.features[i].abs().max())
+                error = rounding_bound(one.layer, features, one.sigma(i), one.spatial, truncation=truncation)
                 worst = max(worst, error / size)
         # Both members of the pair err.
         total += 2 * worst

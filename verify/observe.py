@@ -32,6 +32,11 @@ class Observation:
     output: Tensor
     sigmas: Tensor | None
 
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """Spatial shape of the features."""
+        return tuple(self.features.shape[3:])
+
     def sigma(self, scale_channel: int) -> Tensor:
         """Sigma of the layer in a scale channel, pixels, [1 or C_out, 1 or C_in]."""
         own = self.layer._sigma(self.sigmas).detach().double()
