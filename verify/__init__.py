@@ -35,10 +35,13 @@ __all__ = [
     "certify",
     "check_proof",
     "covariance_defect",
+    "strategies",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "strategies":  # hypothesis is imported by who asks for it
+        return import_module(".properties", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -22,8 +22,8 @@ ORDER = 2
 """Every discretisation of a jet is of this order in 1 / sigma, or better."""
 DECIDED = 1.5
 """Defects fall with integer orders, but for what kinks of an activation do between pixels: 2 is told from 1 halfway."""
-PIXELS = 2**18
-"""Of the largest image of an experiment: lengths are doubled again while an order is in doubt and this not reached."""
+SIDE, PIXELS = 2**10, 2**18
+"""Of the largest image of an experiment: lengths are doubled again while an order is in doubt and neither reached."""
 TAIL = 4.0
 """Room around the image, in standard deviations of all smoothings together: exp(-8) of the features are left there."""
 
@@ -89,8 +89,9 @@ def _refinements(
             floors[path] = max(floor, floors.get(path, 0.0))
         found = {path: Convergence(tuple(row), floors[path]) for path, row in rows.items()}
         refine *= 2
-        large = math.prod(math.ceil(factor * n) for n in _refined(shape, room, refine)[2:])
-        if refine > 2 and (large > PIXELS or all(x.holds for x in found.values())):
+        sides = [math.ceil(factor * n) for n in _refined(shape, room, refine)[2:]]
+        large = max(sides) > SIDE or math.prod(sides) > PIXELS
+        if refine > 2 and (large or all(x.holds for x in found.values())):
             return found
 
 
@@ -134,7 +135,7 @@ def assert_scale_covariant(
 ) -> None:
     """Raise AssertionError unless every jet layer keeps its bound and the network's defects fall with order 2.
 
-    Arguments as in `covariance_defect`; where its default pairs do not reach every scale channel, neighbours are
+    Arguments as in `covariance_defect`; where the default factor is not the ratio, neighbouring scale channels are
     compared as well. Use a finest sigma of about 1 or more: the order is that of large sigma. A
     slope proves nothing (a 3-tap average falls with order 2 as well): `certify` does.
     """
@@ -143,10 +144,9 @@ def assert_scale_covariant(
 
 
 def _factors(grid: ScaleGrid, factor: float | None) -> list[float]:
-    """The factor asked for; by default the smallest integer one, and the ratio, which pairs every scale channel."""
+    """The factor asked for; by default the smallest integer one, and the ratio: it links all scale channels."""
     first, steps = scale_steps(grid, factor)
-    whole = set(range(grid.n_scales - steps)) | set(range(steps, grid.n_scales)) == set(range(grid.n_scales))
-    return [first] if factor is not None or whole else [first, grid.ratio]
+    return [first] if factor is not None or steps == 1 else [first, grid.ratio]
 
 
 def _assert_covariant(
