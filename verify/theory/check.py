@@ -35,6 +35,7 @@ STEP_FIELDS = {
     "induction": ("variable", "start", "depth"),
     "constant": ("variable", "start"),
     "increasing": ("variable", "start"),
+    "convex": ("variable", "start"),
     "order-types": ("names",),
     "branch-and-bound": ("box",),
 }

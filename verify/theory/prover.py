@@ -82,7 +82,7 @@ class Prover:
         self.theorem = theorem
         self.reader = _reader(theorem.statement)
         self.schemas = _schemas(theorem, library)
-        self.hypotheses: dict[str, tuple[Any, Any]] = {}
+        self.hypotheses: dict[str, tuple[Any, Any, str]] = {}
         self.count = 0
 
     def run(self) -> Outcome:
@@ -126,14 +126,14 @@ class Prover:
             self.hypotheses[name] = (
                 left.subs(variable, variable - j),
                 right.subs(variable, variable - j),
+                goal.op,
             )
         self.prove(following, step.children[-1], points)
         self.hypotheses.clear()
 
     def _instance(self, use: Use) -> tuple[Any, Any, str]:
         if use.fact in self.hypotheses:
-            left, right = self.hypotheses[use.fact]
-            op = "=="
+            left, right, op = self.hypotheses[use.fact]
         else:
             schema = self.schemas[use.fact]
             functions: dict[str, Any] = {}

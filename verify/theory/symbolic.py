@@ -26,6 +26,8 @@ ASSUMPTIONS: dict[str, dict[str, bool]] = {
 class Applied(sympy.Function):  # type: ignore[misc]
     """An unspecified function with derivative indices: arguments (name, number of indices, indices, values)."""
 
+    is_real = True
+
     @classmethod
     def eval(cls, *args: Any) -> Any:
         """Drops a last index that is zero."""
@@ -235,10 +237,15 @@ def spread(expression: Any) -> Any:
     return sympy.expand_log(sympy.expand(_even_sines(sympy.expand(expression))))
 
 
+def canonical(expression: Any) -> Any:
+    """Expanded, with equal applications, integrals and factorials as equal trees."""
+    return spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+
+
 @lru_cache(maxsize=4096)
 def vanishes(expression: Any) -> bool:
     """The expression is zero as a rational function of its atoms. False proves nothing."""
-    expression = spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+    expression = canonical(expression)
     if expression == 0:
         return True
     numerator = sympy.numer(sympy.together(expression))
@@ -247,4 +254,4 @@ def vanishes(expression: Any) -> bool:
 
 def manifestly_nonnegative(expression: Any) -> bool:
     """Each term of the expansion is non-negative by its declared atoms."""
-    return all(t.is_nonnegative for t in sympy.Add.make_args(spread(expression)))
+    return all(t.is_nonnegative for t in sympy.Add.make_args(canonical(expression)))
