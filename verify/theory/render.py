@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from .notation import REALS, SPACE, Box, fence, flat, latex, row, sign
+from .notation import REALS, SPACE, Box, fence, flat, latex, mathml, row, sign
 from .terms import MINUS_ONE, ONE, Relation, Term, number, parts
 
 UPRIGHT = frozenset({"log", "sin", "cos", "max", "relu"})
@@ -269,3 +269,8 @@ def relation_box(relation: Relation) -> Box:
 def relation_latex(relation: Relation) -> str:
     """A relation as LaTeX."""
     return latex(relation_box(relation))
+
+
+def relation_mathml(relation: Relation) -> str:
+    """A relation as a `math` element on lines of its own."""
+    return f"<math display='block'>{mathml(relation_box(relation))}</math>"
