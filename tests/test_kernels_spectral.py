@@ -54,7 +54,7 @@ def run_route(features, weight, sigma, bias, grad, layer, routes=None, needs=EVE
     spatial, ndim = tuple(features.shape[3:]), features.ndim - 3
     plan = plan_of(sigma, spatial, layer, features.dtype, routes)
     out = features.new_full((*features.shape[:2], weight.shape[0], *spatial), math.nan)
-    saved = torch.full(saved_shape(features, layer._replace(order=min(layer.order, 2)), "triton"), math.nan)
+    saved = torch.full(saved_shape(features, layer, "triton"), math.nan)
     module.forward(features, weight, sigma, bias, layer, plan, out, saved)
     grad_features = features.new_full(features.shape, math.nan)
     sums = module.backward(grad, saved, weight, sigma, layer, plan, needs, grad_features)
@@ -224,6 +224,7 @@ def test_groups_and_depthwise(groups, C_in, C_out, kind, randn):
     check(*problem(randn, (4, 5), C_in=C_in, C_out=C_out, groups=groups, kind=kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_channels_than_a_tile(kind, randn):
     check(*problem(randn, (3, 1), C_in=18, C_out=17, kind=kind, order=1))
@@ -234,7 +235,7 @@ SIZES = [(1,), (2,), (31,), (32,), (33,), (34,), (67,), (1, 1), (1, 7), (17, 3),
 
 
 @pytest.mark.parametrize("spatial", SIZES, ids=str)
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", ["symmetric", pytest.param("circular", marks=pytest.mark.slow)])
 def test_sizes_around_the_blocks(spatial, border, randn):
     """Odd, even, prime and one pixel; sigma 0.5 to 3.5 keeps from all to a few of the frequencies."""
     check(*problem(randn, spatial, S=2, low=0.5, border=border, C_in=1, C_out=1))
@@ -438,6 +439,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_planted_mistakes_are_found(mutant, randn, plant_in_source, monkeypatch):
     """Each of them breaks one of two problems, which the unaltered kernels solve."""
