@@ -9,6 +9,21 @@ from .model import Axiom
 _SPACE = {"N": "natural", "h": "function"}
 _ANGLES = {"a": "real", "b": "real"}
 
+
+def _every_axis(names: str) -> Axiom:
+    """`change-of-variables` with the integral over R^N iterated."""
+    scaled = ", ".join(f"S*{u}" for u in names)
+    sides = [f"h({', '.join(names)})", f"h({scaled})"]
+    for u in names:
+        sides = [f"Int({side}, {u}, 1)" for side in sides]
+    return Axiom(
+        f"change-of-variables-{len(names)}d",
+        "Linear change of variables on every axis of an iterated integral that converges absolutely.",
+        f"{sides[0]} == S**{len(names)}*{sides[1]}",
+        {"h": "function", "S": "positive"},
+    )
+
+
 AXIOMS: dict[str, Axiom] = {
     a.id: a
     for a in (
@@ -28,6 +43,19 @@ AXIOMS: dict[str, Axiom] = {
             "Linear change of variables u = S v in R^N, Jacobian S^N; all integrals converge absolutely.",
             "Int(h(u), u, N) == S**N*Int(h(S*u), u, N)",
             {**_SPACE, "S": "positive"},
+        ),
+        *map(_every_axis, ("u", "uv", "uvw")),
+        Axiom(
+            "change-of-variables-plane",
+            "Change of variables u = S v in the plane, as an iterated integral; Jacobian S^2.",
+            "Int(Int(h(u, v), u, 1), v, 1) == S**2*Int(Int(h(S*u, S*v), u, 1), v, 1)",
+            {"h": "function", "S": "positive"},
+        ),
+        Axiom(
+            "change-of-variables-space",
+            "Change of variables u = S v in space, as an iterated integral; Jacobian S^3.",
+            "Int(Int(Int(h(u, v, w), u, 1), v, 1), w, 1) == S**3*Int(Int(Int(h(S*u, S*v, S*w), u, 1), v, 1), w, 1)",
+            {"h": "function", "S": "positive"},
         ),
         Axiom(
             "translation",
@@ -88,6 +116,8 @@ AXIOMS: dict[str, Axiom] = {
             "Int(h(u)*q(u), u, N) == Int(k(u)*q(u), u, N)",
             {**_SPACE, "k": "function", "q": "function"},
             condition="equal",
+            needs=("h(point) == k(point)",),
+            point="vector",
         ),
         Axiom(
             "equal-arguments",
@@ -95,10 +125,69 @@ AXIOMS: dict[str, Axiom] = {
             "f(a) == f(b)",
             {"f": "function", "a": "real", "b": "real"},
             condition="equal",
+            needs=("a == b",),
         ),
         Axiom(
-            "supremum",
-            "The supremum of a set of values is that of the same set; of S^w times it, S^w times that.",
+            "sum-equal",
+            "Terms that are equal one by one have equal sums.",
+            "Sum(h(k), k) == Sum(q(k), k)",
+            {"h": "function", "q": "function"},
+            needs=("h(point) == q(point)",),
+            point="integer",
+        ),
+        Axiom(
+            "sum-shift",
+            "k -> k + c maps the integers onto themselves; the sum over all of them does not change.",
+            "Sum(h(k), k) == Sum(h(k + c), k)",
+            {"h": "function", "c": "integer"},
+        ),
+        Axiom(
+            "sum-reflect",
+            "k -> -k maps the integers onto themselves; the sum over all of them does not change.",
+            "Sum(h(k), k) == Sum(h(-k), k)",
+            {"h": "function"},
+        ),
+        Axiom(
+            "sum-exchange",
+            "Finite or absolutely convergent double sums may be taken in either order.",
+            "Sum(Sum(h(j, k), k), j) == Sum(Sum(h(j, k), j), k)",
+            {"h": "function"},
+        ),
+        Axiom("cosine-at-pi", "cos(pi) = -1.", "cos(pi) == -1"),
+        Axiom("sine-at-pi", "sin(pi) = 0.", "sin(pi) == 0"),
+        Axiom(
+            "supremum-reindex",
+            "u -> S u maps R^N onto itself, so the set of values is the same, and so is its supremum.",
+            "Sup(h(u), u, N) == Sup(h(S*u), u, N)",
+            {**_SPACE, "S": "positive"},
+        ),
+        Axiom(
+            "supremum-scaled",
+            "The supremum of c > 0 times a function is c times its supremum.",
+            "Sup(c*h(u), u, N) == c*Sup(h(u), u, N)",
+            {**_SPACE, "c": "positive"},
+        ),
+        Axiom(
+            "supremum-equal",
+            "Functions that are equal everywhere have equal suprema.",
+            "Sup(h(u), u, N) == Sup(k(u), u, N)",
+            {**_SPACE, "k": "function"},
+            needs=("h(point) == k(point)",),
+            point="vector",
+        ),
+        Axiom(
+            "maximum-scaled",
+            "The largest of c > 0 times some values is c times the largest of them.",
+            "Max(c*h(k), k) == c*Max(h(k), k)",
+            {"h": "function", "c": "positive"},
+        ),
+        Axiom(
+            "maximum-equal",
+            "Values that are equal one by one have equal largest values.",
+            "Max(h(k), k) == Max(q(k), k)",
+            {"h": "function", "q": "function"},
+            needs=("h(point) == q(point)",),
+            point="integer",
         ),
         Axiom("square-nonnegative", "Squares are not negative.", "y**2 >= 0", {"y": "real"}),
         Axiom("cosine-at-most-one", "cos x <= 1.", "1 >= cos(x)", {"x": "real"}),

@@ -157,64 +157,17 @@ THEOREMS = (
         "normalisation-factor",
         "continuous",
         "The factor of any other normalisation power",
-        "With sigma^(p m) instead of sigma^m the scaled image gives S^(m (p - 1)) times as much: 1 for all S exactly"
-        " if p = 1 or m = 0.",
-        Statement(_KERNEL, (f"{_JET_SCALED} == S**(m*(p - 1))*{_JET}",)),
-        (algebra(_TO_SCALED),),
+        "With sigma^(p m) instead of sigma^m the scaled image gives S^(m (p - 1)) times as much. Its"
+        " logarithm m (p - 1) log S vanishes for S other than 1 exactly if p = 1 or m = 0.",
+        Statement(
+            _KERNEL,
+            (f"{_JET_SCALED} == S**(m*(p - 1))*{_JET}", "log(S**(m*(p - 1))) == m*(p - 1)*log(S)"),
+        ),
+        (algebra(_TO_SCALED), algebra()),
         f"{LINDEBERG}, eq. (15)",
         ("change-of-variables",),
         ("derivative-of-scaled-kernel",),
         {"ndim": "N", "order": "m", "norm_power": "p"},
-    ),
-    Theorem(
-        "steering-recursion",
-        "continuous",
-        "Steering of every order: Pascal's rule for the coefficients",
-        "(c d_x + q d_y)^m expands with binomial coefficients: Pascal's rule carries order m to m + 1, for the"
-        " coefficient of any term k.",
-        Statement(
-            {"n": "natural", "k": "natural"},
-            (
-                "fact(n + 1)/(fact(k + 1)*fact(n - k)) == fact(n)/(fact(k)*fact(n - k))"
-                " + fact(n)/(fact(k + 1)*fact(n - k - 1))",
-            ),
-        ),
-        (algebra(),),
-        f"{LINDEBERG}, eqs. (7), (8)",
-        ("induction",),
-    ),
-    Theorem(
-        "steering-2d",
-        "continuous",
-        "Steering of orders 1 and 2 in the plane",
-        "Derivatives along the direction (cos t, sin t) are combinations of the Cartesian ones.",
-        Statement(
-            {"L": "function", "x": "real", "y": "real", "t": "real", "r": "real"},
-            (
-                "At(D(L(x + r*cos(t), y + r*sin(t)), r), r, 0) == cos(t)*D(L(x, y), x) + sin(t)*D(L(x, y), y)",
-                "At(D(L(x + r*cos(t), y + r*sin(t)), r, r), r, 0) == cos(t)**2*D(L(x, y), x, x)"
-                " + 2*cos(t)*sin(t)*D(L(x, y), x, y) + sin(t)**2*D(L(x, y), y, y)",
-            ),
-        ),
-        (algebra(), algebra()),
-        f"{LINDEBERG}, eqs. (7), (8)",
-    ),
-    Theorem(
-        "rotation",
-        "continuous",
-        "Rotation in the plane",
-        "The Laplacian and the length of the gradient do not change when the image is rotated.",
-        Statement(
-            {"L": "function", "x": "real", "y": "real", "t": "real"},
-            (
-                "D(L(x*cos(t) - y*sin(t), x*sin(t) + y*cos(t)), x, x)"
-                " + D(L(x*cos(t) - y*sin(t), x*sin(t) + y*cos(t)), y, y)"
-                " == L[2, 0](x*cos(t) - y*sin(t), x*sin(t) + y*cos(t))"
-                " + L[0, 2](x*cos(t) - y*sin(t), x*sin(t) + y*cos(t))",
-            ),
-        ),
-        (algebra(),),
-        f"{LINDEBERG}, section 4",
     ),
     Theorem(
         "sigma-ladder",

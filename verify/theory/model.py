@@ -13,7 +13,8 @@ Names = Mapping[str, str]
 class Axiom:
     """An assumption that a proof may use by name: a schematic relation, or (formula None) a principle in words.
 
-    `variables` may be replaced freely by formulas of their kind; `condition` names a check of the instance.
+    `variables` may be replaced freely by formulas of their kind; `condition` names a check of the instance. It
+    holds where its `needs` hold, for every value of `point` if that names a kind: obligations of `consequence`.
     """
 
     id: str
@@ -21,6 +22,8 @@ class Axiom:
     formula: str | None = None
     variables: Names = field(default_factory=dict)
     condition: str | None = None
+    needs: tuple[str, ...] = ()
+    point: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Step:
     """One inference. `by` names the rule; `children` prove the obligations that the rule leaves, in its order.
 
     algebra            left - right equals the sum of the uses, as generalised polynomials
+    consequence        the same with axioms that have needs; the children prove these
     induction          base cases at `start`, then from `depth` previous values to the next; principle: induction
     constant           derivative in `variable` is zero, and the value at `start`; principle: mean-value
     increasing         left - right at `start` is >= 0 and its derivative is; principle: mean-value
@@ -105,6 +109,11 @@ class Refutation:
     statement: Statement
     witness: Names
     theorem: str = ""
+
+
+def consequence(*uses: Use, needs: tuple[Step, ...]) -> Step:
+    """`algebra` with axioms that hold under conditions; `needs` proves the conditions, use by use."""
+    return Step("consequence", uses, children=needs)
 
 
 def algebra(*uses: Use) -> Step:

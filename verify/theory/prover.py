@@ -17,7 +17,7 @@ from .axioms import AXIOMS
 from .calculus import definitions_from
 from .check import lambda_of
 from .model import Statement, Step, Theorem, Use
-from .proofs import obligations
+from .proofs import obligations, points_inside
 from .symbolic import Reader, manifestly_nonnegative, vanishes
 from .terms import Relation, Term, free_names, parse, parse_relation
 
@@ -97,8 +97,8 @@ class Prover:
             failed, residual = str(error), error.residual
         return Outcome(self.count, failed, residual, time.perf_counter() - began)
 
-    def prove(self, goal: Relation, step: Step) -> None:
-        """One obligation and, recursively, those that its rule leaves."""
+    def prove(self, goal: Relation, step: Step, points: int = 0) -> None:
+        """One obligation and, recursively, those that its rule leaves, inside `points` named points."""
         self.count += 1
         match step.by:
             case "algebra":
@@ -108,15 +108,17 @@ class Prover:
             case "branch-and-bound":
                 self._box(goal, step.box)
             case "induction":
-                self._induction(goal, step)
+                self._induction(goal, step, points)
             case _:
-                for obligation, child in zip(obligations(goal, step), step.children, strict=True):
-                    self.prove(obligation, child)
+                if step.by == "consequence":
+                    self._algebra(goal, step.uses)
+                for i, (rest, child) in enumerate(zip(obligations(goal, step, points), step.children, strict=True)):
+                    self.prove(rest, child, points_inside(step, i, points))
 
-    def _induction(self, goal: Relation, step: Step) -> None:
+    def _induction(self, goal: Relation, step: Step, points: int) -> None:
         *bases, following = obligations(goal, step)
         for obligation, child in zip(bases, step.children, strict=False):
-            self.prove(obligation, child)
+            self.prove(obligation, child, points)
         variable = self.reader.symbol(step.variable)
         left, right = (self.reader.read(t) for t in (goal.left, goal.right))
         for j in range(step.depth):
@@ -125,7 +127,7 @@ class Prover:
                 left.subs(variable, variable - j),
                 right.subs(variable, variable - j),
             )
-        self.prove(following, step.children[-1])
+        self.prove(following, step.children[-1], points)
         self.hypotheses.clear()
 
     def _instance(self, use: Use) -> tuple[Any, Any, str]:

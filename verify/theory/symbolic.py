@@ -55,8 +55,8 @@ def applied(name: Any, index: list[Any], values: list[Any]) -> Any:
     return Applied(name, len(index), *index, *values)
 
 
-class Integral(sympy.Function):  # type: ignore[misc]
-    """An integral or sum: arguments (kind, body, bound symbol, dimension...)."""
+class Binding(sympy.Function):  # type: ignore[misc]
+    """An integral, sum or supremum: arguments (kind, body, bound symbol, dimension...)."""
 
     @classmethod
     def eval(cls, *args: Any) -> None:
@@ -64,7 +64,9 @@ class Integral(sympy.Function):  # type: ignore[misc]
 
     def _eval_derivative(self, variable: Any) -> Any:
         kind, body, *rest = self.args
-        return Integral(kind, sympy.diff(body, variable), *rest)
+        if str(kind) in ("Sup", "Max"):
+            raise ValueError(f"{kind} has no derivative")
+        return Binding(kind, sympy.diff(body, variable), *rest)
 
 
 class Reader:
@@ -108,7 +110,7 @@ class Reader:
                 return sympy.diff(go(args[0]), *(go(v) for v in args[1:]))
             case "At":
                 return go(args[0]).subs(go(args[1]), go(args[2]))
-            case "Int" | "Sum":
+            case "Int" | "Sum" | "Sup" | "Max":
                 bound = sympy.Dummy(f"bound{depth}", real=True)
                 old = self.symbols.get(str(args[1].data))
                 self.symbols[str(args[1].data)] = bound
@@ -117,7 +119,7 @@ class Reader:
                     del self.symbols[str(args[1].data)]
                 else:
                     self.symbols[str(args[1].data)] = old
-                return Integral(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
+                return Binding(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
             case "Heat":
                 return self._heat([go(a) for a in args])
             case "exp" | "log" | "sin" | "cos":
@@ -186,13 +188,15 @@ def _integrals(expression: Any) -> Any:
             default=-1,
         )
         slot = sympy.Symbol(f"slot.{level}", real=True)
+        if str(kind) in ("Sup", "Max"):
+            return Binding(kind, body.subs(bound, slot), slot, *rest)
         total = sympy.S.Zero
         for summand in sympy.Add.make_args(body.subs(bound, slot)):
             outside, inside = summand.as_independent(slot, as_Add=False)
-            total += outside * Integral(kind, inside, slot, *rest)
+            total += outside * Binding(kind, inside, slot, *rest)
         return total
 
-    found = {i for i in expression.atoms(Integral) if not any(i != j and j.has(i) for j in expression.atoms(Integral))}
+    found = {i for i in expression.atoms(Binding) if not any(i != j and j.has(i) for j in expression.atoms(Binding))}
     return expression.xreplace({i: rebuild(*i.args) for i in found})
 
 
