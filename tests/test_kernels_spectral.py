@@ -439,10 +439,25 @@ MUTANTS = {
 }
 
 
+def mutant_problems(randn):
+    """Both borders, odd and even sizes, two images, and a rank of 33: one more than two blocks of pairs."""
+    every_frequency = problem(randn, (33,), order=1, C_in=1, C_out=1)
+    every_frequency[2].fill_(0.9)
+    return [
+        problem(randn, (5, 6), low=0.6, border="circular"), problem(randn, (5, 7), low=0.6, B=2), every_frequency
+    ]  # fmt: skip
+
+
+def test_the_problems_of_the_mutants_are_solved(randn, monkeypatch):
+    for arguments in mutant_problems(randn):
+        monkeypatch.setattr(spectral, "TEMPORARY_BYTES", 0)
+        check(*arguments)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_planted_mistakes_are_found(mutant, randn, plant_in_source, monkeypatch):
-    """Each of them breaks one of two problems, which the unaltered kernels solve."""
+    """Each of them breaks one of three problems, which the unaltered kernels solve."""
     name, old, new = MUTANTS[mutant]
     plant_in_source(f"gdtriton.kernels.{name}", old, new)
     for dependent in ("spectral_weight", "spectral"):  # loaded again, they import the mutant
@@ -450,12 +465,10 @@ def test_planted_mistakes_are_found(mutant, randn, plant_in_source, monkeypatch)
             plant_in_source(f"gdtriton.kernels.{dependent}", '"""', '"""')
     mutated = importlib.import_module("gdtriton.kernels.spectral")
     monkeypatch.setattr(mutated, "TEMPORARY_BYTES", 0)
-    circular = problem(randn, (5, 6), low=0.6, border="circular")
-    symmetric = problem(randn, (5, 7), low=0.6, B=2)
 
-    def both():
-        check(*circular, module=mutated)
-        check(*symmetric, module=mutated)
+    def all_three():
+        for arguments in mutant_problems(randn):
+            check(*arguments, module=mutated)
 
     with pytest.raises(AssertionError, match="rounding bound"):
-        both()
+        all_three()
