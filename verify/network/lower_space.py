@@ -222,7 +222,8 @@ def _pair(value: Any, n: int) -> list[int]:
 
 @lowering("convolution", "conv1d", "conv2d", "conv3d")
 def _convolution(self: Interpreter, node: Node) -> Type:
-    field, weight, bias = node.args[:3]
+    field, weight = node.args[:2]
+    bias = node.args[2] if len(node.args) > 2 else node.kwargs.get("bias")
     stride, padding, dilation = (node.args[i] if i < len(node.args) else d for i, d in ((3, 1), (4, 0), (5, 1)))
     if node.op == "aten.convolution":
         if node.args[6]:
