@@ -196,6 +196,13 @@ AXIOMS: dict[str, Axiom] = {
             needs=("a >= b",),
         ),
         Axiom(
+            "log-monotone",
+            "The logarithm does not fall.",
+            "log(a) >= log(b)",
+            {"a": "positive", "b": "positive"},
+            needs=("a >= b",),
+        ),
+        Axiom(
             "jordan",
             "Jordan's inequality: the sine lies above its chord on [0, pi/2].",
             "sin(x) >= 2*x/pi",

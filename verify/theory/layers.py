@@ -93,6 +93,7 @@ def _layer(
 
 
 F = "given:F is a field"
+_CHANNELS = {"channels are fields": Given("Fp(c, S*x, S*s) == S**w*F(c, x, s)", ("c", "x", "s"))}
 _POOLED, _POOLED_IMAGE = "F(x, exp(t(k))*s)", "Fp(S*x, S*exp(t(k))*s)"
 G = "given:G is a field"
 
@@ -121,23 +122,58 @@ THEOREMS = (
     ),
     _layer(
         "mix",
-        "Linear mixing: equal weights",
-        "Sums, 1x1 convolutions, concatenation and residual sums of fields of one weight keep it.",
-        "a*Fp(S*x, S*s) + c*Gp(S*x, S*s) == S**w*(a*F(x, s) + c*G(x, s))",
-        use(F, "a"),
-        use(G, "c"),
-        fields={"F": "w", "G": "w"},
-        kinds={"a": "real", "c": "real"},
+        "Linear mixing of any number of channels: equal weights",
+        "Sums, 1x1 convolutions and concatenations of channels c of one weight keep it, and so does a residual sum.",
+        (
+            "Sum(a(c)*Fp(c, S*x, S*s), c) == S**w*Sum(a(c)*F(c, x, s), c)",
+            "Gp(S*x, S*s) + Hp(S*x, S*s) == S**w*(G(x, s) + H(x, s))",
+        ),
+        proof=(
+            consequence(
+                use("sum-equal", h="lambda c: a(c)*Fp(c, S*x, S*s)", q="lambda c: S**w*a(c)*F(c, x, s)"),
+                needs=(algebra(use("given:channels are fields", "a(point)", c="point")),),
+            ),
+            algebra(use("given:G is a field"), use("given:H is a field")),
+        ),
+        fields={"G": "w", "H": "w"},
+        kinds={"F": "function", "Fp": "function", "a": "function", "c": "integer"},
+        axioms=("sum-equal",),
+        extra=_CHANNELS,
     ),
     _layer(
         "depthwise-separable",
-        "Depthwise-separable layers",
-        "A field per channel, weighted per channel (a, b) and then mixed (c, d), keeps the common weight.",
-        "c*a*Fp(S*x, S*s) + d*b*Gp(S*x, S*s) == S**w*(c*a*F(x, s) + d*b*G(x, s))",
-        use(F, "a*c"),
-        use(G, "b*d"),
-        fields={"F": "w", "G": "w"},
-        kinds={"a": "real", "b": "real", "c": "real", "d": "real"},
+        "Depthwise-separable layers: equal weights",
+        "Each channel c with weights b of its own over its derivatives k, mixed by the weights a, keeps the common"
+        " weight of the derivatives.",
+        "Sum(a(c)*Sum(b(c, k)*Fp(c, k, S*x, S*s), k), c) == S**w*Sum(a(c)*Sum(b(c, k)*F(c, k, x, s), k), c)",
+        proof=(
+            consequence(
+                use(
+                    "sum-equal",
+                    h="lambda c: a(c)*Sum(b(c, k)*Fp(c, k, S*x, S*s), k)",
+                    q="lambda c: S**w*a(c)*Sum(b(c, k)*F(c, k, x, s), k)",
+                ),
+                needs=(
+                    consequence(
+                        use(
+                            "sum-equal",
+                            "a(point)",
+                            h="lambda k: b(point, k)*Fp(point, k, S*x, S*s)",
+                            q="lambda k: S**w*b(point, k)*F(point, k, x, s)",
+                        ),
+                        needs=(
+                            algebra(use("given:derivatives are fields", "b(point, point1)", c="point", k="point1")),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        fields={},
+        kinds={**dict.fromkeys(("F", "Fp", "a", "b"), "function"), "c": "integer", "k": "integer"},
+        axioms=("sum-equal",),
+        extra={
+            "derivatives are fields": Given("Fp(c, k, S*x, S*s) == S**w*F(c, k, x, s)", ("c", "k", "x", "s")),
+        },
         source=f"{RESIDUAL}, abstract",
     ),
     _layer(
@@ -318,12 +354,17 @@ THEOREMS = (
     _layer(
         "scale-convolution",
         "Operators between scale channels with shared taps: any weight",
-        "a F(s) + c F(b s) + d F(b^2 s) with taps that do not depend on the channel keeps the weight.",
-        "a*Fp(S*x, S*s) + c*Fp(S*x, S*b*s) + d*Fp(S*x, S*b**2*s) == S**w*(a*F(x, s) + c*F(x, b*s) + d*F(x, b**2*s))",
-        use(F, "a"),
-        use(F, "c", s="b*s"),
-        use(F, "d", s="b**2*s"),
-        kinds={"a": "real", "b": "positive", "c": "real", "d": "real"},
+        "The sum over k of a_k F(exp(t_k) s), any number of taps at fixed ratios of scale that do not depend on the"
+        " channel, keeps the weight.",
+        f"Sum(a(k)*{_POOLED_IMAGE}, k) == S**w*Sum(a(k)*{_POOLED}, k)",
+        proof=(
+            consequence(
+                use("sum-equal", h=f"lambda k: a(k)*{_POOLED_IMAGE}", q=f"lambda k: S**w*a(k)*{_POOLED}"),
+                needs=(algebra(use(F, "a(point)", s="exp(t(point))*s")),),
+            ),
+        ),
+        kinds={"a": "function", "t": "function"},
+        axioms=("sum-equal",),
     ),
     _layer(
         "residual-block",
