@@ -30,7 +30,7 @@ from gdtriton.verify.theory.symbolic import Reader, vanishes
 from gdtriton.verify.theory.terms import Term, parse, parse_relation, parts
 from gdtriton.verify.theory.witness import evaluate_witness
 
-QUICK, THOROUGH = 1, 12  # alterations of each kind of each proof, spread evenly over its places
+QUICK, THOROUGH = 1, 6  # alterations of each kind of each proof, spread evenly over its places
 OTHER_FUNCTION = {
     **{"sin": "cos", "cos": "sin", "exp": "log", "log": "exp", "D": "At"},
     **{"Int": "Sup", "Sup": "Int", "Sum": "Max", "Max": "Sum"},
@@ -350,7 +350,8 @@ ALWAYS = {
 def test_every_kind_of_alteration_of_a_proof_is_rejected(name):
     tried, wrong = run_alterations(ITEMS[name], QUICK)
     assert wrong == []
-    assert tried.keys() | ({"changed number"} if not any(c.isdigit() for c in str(ITEMS[name])) else set()) >= ALWAYS
+    assumed = STATEMENTS[name].variables or ITEMS[name]["assumptions"] or ITEMS[name]["lemmas"]
+    assert tried.keys() >= (ALWAYS if assumed else ALWAYS - {"assumption removed"})
 
 
 @pytest.mark.slow
@@ -361,9 +362,20 @@ def test_many_alterations_of_each_kind_of_a_proof_are_rejected(name):
 
 
 def test_every_kind_occurs_somewhere():
-    kinds = {kind for item in ITEMS.values() for kind, *_ in step_alterations(item, 1)}
-    kinds |= {kind for item in ITEMS.values() for kind, *_ in statement_alterations(item, 1)}
-    assert kinds >= {"changed instantiation", "changed fact", "dropped fact", "swapped steps", "trivial claim"}
+    missing = {
+        "changed instantiation",
+        "changed fact",
+        "dropped fact",
+        "swapped steps",
+        "trivial claim",
+        "dropped claim",
+    }
+    for item in ITEMS.values():
+        for kind, *_ in itertools.chain(step_alterations(item, 1), statement_alterations(item, 1)):
+            missing.discard(kind)
+            if not missing:
+                return
+    assert not missing
 
 
 def _commuted(term):
