@@ -75,7 +75,7 @@ def test_derive_prints_every_form(name, form, capsys):
         (["scale-covariance", "--norm-power", "1e999999999"], "norm_power must be a rational number"),
         (["hermite-derivative", "--ndim", "2"], "has the parameters order, got ndim"),
         (["rotation", "--norm-power", "2"], "got norm_power"),
-        ([], "ID must be the name of a theorem, got none"),
+        ([], "id must be the name of a theorem, got none"),
     ],
 )
 def test_bad_arguments_are_a_clear_error_with_status_2(arguments, message, capsys):

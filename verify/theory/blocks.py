@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST = 600
 CONDITIONS = "The conditions under which these hold are the next steps."
-SUM = "Left minus right of the step is the sum of these differences."
-ONLY = "Left minus right of the step is this difference."
+EQUATION = "Left minus right of the step is the sum of these differences, each times its factor."
+INEQUALITY = "Left minus right of the step is the sum of these differences, each times its factor, and of terms >= 0."
 RULES = {
     "order-types": "Every weak order of {names} is gone through.",
     "branch-and-bound": "Interval enclosures over a subdivision of the box.",
@@ -146,7 +146,7 @@ def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
             fact = Use(record["fact"], record["with"], record["times"], tuple(record["derive"]))
             yield from _use(theorem, fact, hypotheses)
         if step["uses"]:
-            yield Block("words", SUM if len(step["uses"]) > 1 else ONLY, level=1)
+            yield Block("words", EQUATION if shown.op == "==" else INEQUALITY, level=1)
         else:
             yield from _both_sides(theorem, shown)
         if step["by"] == "consequence":

@@ -47,7 +47,7 @@ class Derivation:
                 pairs = zip(general.statement.claims, general.proof, strict=True)
                 self.explicit = Explicit(general, tuple(Line(c, s, "") for c, s in pairs), self.parameters)
         elif self.parameters:
-            raise ValueError(f"derive: {name} is a wrong statement with numbers of its own; it has no parameters")
+            raise ValueError(f"specialise: {name} is a wrong statement with numbers of its own; it has no parameters")
 
     @property
     def anchor(self) -> str:
@@ -187,7 +187,7 @@ def theorem(name: str) -> Derivation:
     if name not in known:
         near = get_close_matches(str(name)[:80], known, 3, 0.4)
         ask = f"did you mean {' or '.join(near)}?" if near else "`gdtriton derive --list` names all"
-        raise ValueError(f"derive: ID must be the name of a theorem, got {str(name)[:80]!r}; {ask}")
+        raise ValueError(f"theorem: id must be the name of a theorem, got {str(name)[:80]!r}; {ask}")
     return Derivation(name)
 
 

@@ -31,7 +31,7 @@ class Parameters:
         found: dict[str, Any] = {}
         for name, value in values.items():
             if name not in NAMES:
-                raise ValueError(f"derive: parameter must be one of {', '.join(NAMES)}, got {str(name)[:40]!r}")
+                raise ValueError(f"specialise: parameter must be one of {', '.join(NAMES)}, got {str(name)[:40]!r}")
             if value is not None:
                 found[name] = _power(value) if name == "norm_power" else _whole(name, value)
         return cls(**found)
@@ -55,19 +55,19 @@ def _rational(name: str, value: Any) -> Fraction:
             return Fraction(text)
     except ZeroDivisionError:
         pass
-    raise ValueError(f"derive: {name} must be a rational number as in 2, 1/2 or 0.5, got {str(value)[:40]!r}")
+    raise ValueError(f"specialise: {name} must be a rational number as in 2, 1/2 or 0.5, got {str(value)[:40]!r}")
 
 
 def _whole(name: str, value: Any) -> int:
     number = _rational(name, value)
     low, high = RANGES[name]
     if number.denominator != 1 or not low <= number <= high:
-        raise ValueError(f"derive: {name} must be a whole number from {low} to {high}, got {value}")
+        raise ValueError(f"specialise: {name} must be a whole number from {low} to {high}, got {value}")
     return int(number)
 
 
 def _power(value: Any) -> Fraction:
     number = _rational("norm_power", value)
     if abs(number) > LARGEST_POWER or number.denominator > LARGEST_POWER:
-        raise ValueError(f"derive: norm_power must be at most {LARGEST_POWER}, as its denominator, got {value}")
+        raise ValueError(f"specialise: norm_power must be at most {LARGEST_POWER}, as its denominator, got {value}")
     return number

@@ -88,8 +88,11 @@ def tidy(term: Term) -> Term:
     if term.head == "mul":
         return mul(*term.args)
     if term.head == "add":
-        numbers = [a.data for a in _summands(term) if isinstance(a.data, Fraction)]
-        rest = [a for a in _summands(term) if not isinstance(a.data, Fraction)]
+        summands = _summands(term)
+        numbers = [a.data for a in summands if isinstance(a.data, Fraction)]
+        if len(numbers) < 2:
+            return add(*summands)
+        rest = [a for a in summands if not isinstance(a.data, Fraction)]
         return add(*rest, number(sum(numbers, Fraction(0))))
     if term.head == "app" and parts(term)[0] == "At":
         body, variable, value = parts(term)[2]

@@ -78,7 +78,7 @@ def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
     foreign = [n for n in chosen.strings() if n not in known]
     if foreign:
         has = f"has the parameters {', '.join(known)}" if known else "has no parameters"
-        raise ValueError(f"derive: {theorem.id} {has}, got {foreign[0]}; leave it out")
+        raise ValueError(f"specialise: {theorem.id} {has}, got {foreign[0]}; leave it out")
     filled = Parameters(**{n: DEFAULTS[n] if getattr(chosen, n) is None else getattr(chosen, n) for n in known})
     if theorem.id in BUILDERS:
         return BUILDERS[theorem.id][1](theorem, filled, **{n: getattr(filled, n) for n in known})

@@ -55,7 +55,7 @@ def _multiples(axiom: str, weights: Mapping[int, Fraction | int], factor: str) -
 def even_difference(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     """The taps of the even difference summed up: its symbol is a power of that of the second difference."""
     if order % 2:
-        raise ValueError(f"derive: order of {theorem.id} must be even, got {order}")
+        raise ValueError(f"specialise: order of {theorem.id} must be even, got {order}")
     half = order // 2
     weights = {j: tap if j == 0 else 2 * tap for j, tap in _taps(half).items()}
     sum_ = " + ".join(f"({c})*cos({j}*w)" if j else f"({c})" for j, c in weights.items())
