@@ -1,6 +1,7 @@
 """`gdtriton derive ID`: the derivation of a theorem, step by step, with symbols or for chosen numbers."""
 
 import argparse
+import io
 import sys
 
 PATIENCE = 30  # steps; more of them take several seconds
@@ -30,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.id is None:
         raise ValueError("id must be the name of a theorem, got none; --list names all")
-    found = derivation.theorem(args.id)
-    if args.ndim or args.order or args.norm_power:
-        found = found.specialise(args.ndim, args.order, args.norm_power)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # formulas, and what the page says of itself, whatever the locale
+    found = derivation.theorem(args.id).specialise(args.ndim, args.order, args.norm_power)
     if len(found.steps) > PATIENCE:
         print(f"gdtriton derive: proving and re-checking {len(found.steps)} steps", file=sys.stderr)
     if args.format == "html":

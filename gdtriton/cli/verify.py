@@ -62,5 +62,5 @@ def _theory(args: argparse.Namespace) -> int:
     if args.html:
         topics = {**library.TOPICS, "wrong statements": "wrong statements"}
         lines = [(outcome[0], derivation.of_outcome(outcome)) for outcome in found]
-        args.html.write_text(pages.theory_page(summary, lines, topics))
+        args.html.write_text(pages.theory_page(summary, lines, topics), encoding="utf-8")
     return 3 if any(row.verdict == "unknown" for row in rows) else 0

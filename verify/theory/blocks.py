@@ -74,9 +74,9 @@ def blocks(found: Derivation) -> Iterator[Block]:
 
 def results(found: Derivation) -> list[str]:
     """The claims that the verdict is about, without those on the way."""
-    if found.wrong is not None or found.explicit is None:
+    if found.wrong is not None or found.written_out is None:
         return list(found.statement.claims)
-    return [line.claim for line in found.explicit.lines if line.result]
+    return [line.claim for line in found.written_out.lines if line.result]
 
 
 def _statement(statement: Statement, claims: list[str]) -> Iterator[Block]:
@@ -124,7 +124,7 @@ def _assumptions(theorem: Theorem) -> Iterator[Block]:
 
 
 def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
-    lines = found.explicit.lines if found.explicit is not None else ()
+    lines = found.written_out.lines if found.written_out is not None else ()
     reasons = {str(parse_relation(line.claim)): line.reason for line in lines}
     hypotheses: dict[str, Relation] = {}
     for step in proof_json(theorem)["steps"]:

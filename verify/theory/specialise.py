@@ -13,9 +13,9 @@ from .library import THEOREMS
 from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
 from .terms import free_names, parse, parse_relation, substitute
-from .written import Explicit, Line
+from .written import Line, WrittenOut
 
-Builder = Callable[..., Explicit]  # of the theorem, the parameters, and each of its own parameters by name
+Builder = Callable[..., WrittenOut]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
     "scale-covariance": (ALL, written_covariance.covariance_written_out),
@@ -68,7 +68,7 @@ def _symbols(theorem: Theorem) -> Names:
     return {**SYMBOLS.get(theorem.id, {}), **theorem.parameters}
 
 
-def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
+def specialise(theorem: Theorem, chosen: Parameters) -> WrittenOut:
     """The theorem at the chosen values; those left out take the library's defaults (2, 2, 1).
 
     Raises:
@@ -85,7 +85,7 @@ def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
     return _with_numbers(theorem, filled)
 
 
-def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
+def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
     """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
     old = theorem.statement
     numbers = {_symbols(theorem)[name]: value for name, value in p.strings().items()}

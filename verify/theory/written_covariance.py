@@ -1,6 +1,6 @@
 """Scale covariance written out for a dimension, an order and a normalisation power.
 
-Explicit multi-indices, explicit Hermite polynomials, iterated integrals: every line is a claim of its own that the
+WrittenOut multi-indices, explicit Hermite polynomials, iterated integrals: every line is a claim of its own that the
 prover and the checker decide.
 """
 
@@ -13,8 +13,8 @@ from .parameters import Parameters
 from .written import (
     PLACE,
     POINT,
-    Explicit,
     Line,
+    WrittenOut,
     hermite,
     indexed,
     iterated,
@@ -37,7 +37,7 @@ def _kernel(index: Sequence[int], points: Sequence[str], places: Sequence[str], 
     return "*".join(factors)
 
 
-def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> Explicit:
+def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> WrittenOut:
     """(S s)^(m p) d^a L'(S x; S s) = S^(m (p - 1)) s^(m p) d^a L(x; s) for every a of total order m."""
     points, places = POINT[:ndim], PLACE[:ndim]
     scaled = listed(points, "S*")
@@ -103,7 +103,7 @@ def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, n
     )
 
 
-def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> Explicit:
+def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> WrittenOut:
     """Covariance itself: proved for norm_power 1 or order 0, else refuted with the factor that survives."""
     if order == 0 or norm_power == 1:
         return factor_written_out(theorem, p, ndim, order, norm_power)
@@ -134,4 +134,4 @@ def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: in
         theorem.id,
     )
     found = factor_written_out(FACTOR, p, ndim, order, norm_power)
-    return Explicit(found.theorem, found.lines, p, wrong, raised("S", order * (norm_power - 1)))
+    return WrittenOut(found.theorem, found.lines, p, wrong, raised("S", order * (norm_power - 1)))
