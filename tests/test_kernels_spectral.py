@@ -54,7 +54,7 @@ def run_route(features, weight, sigma, bias, grad, layer, routes=None, needs=EVE
     spatial, ndim = tuple(features.shape[3:]), features.ndim - 3
     plan = plan_of(sigma, spatial, layer, features.dtype, routes)
     out = features.new_full((*features.shape[:2], weight.shape[0], *spatial), math.nan)
-    saved = torch.full(saved_shape(features, layer._replace(order=min(layer.order, 2)), "triton"), math.nan)
+    saved = torch.full(saved_shape(features, layer, "triton"), math.nan)
     module.forward(features, weight, sigma, bias, layer, plan, out, saved)
     grad_features = features.new_full(features.shape, math.nan)
     sums = module.backward(grad, saved, weight, sigma, layer, plan, needs, grad_features)
@@ -224,6 +224,7 @@ def test_groups_and_depthwise(groups, C_in, C_out, kind, randn):
     check(*problem(randn, (4, 5), C_in=C_in, C_out=C_out, groups=groups, kind=kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_channels_than_a_tile(kind, randn):
     check(*problem(randn, (3, 1), C_in=18, C_out=17, kind=kind, order=1))
@@ -234,7 +235,7 @@ SIZES = [(1,), (2,), (31,), (32,), (33,), (34,), (67,), (1, 1), (1, 7), (17, 3),
 
 
 @pytest.mark.parametrize("spatial", SIZES, ids=str)
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", ["symmetric", pytest.param("circular", marks=pytest.mark.slow)])
 def test_sizes_around_the_blocks(spatial, border, randn):
     """Odd, even, prime and one pixel; sigma 0.5 to 3.5 keeps from all to a few of the frequencies."""
     check(*problem(randn, spatial, S=2, low=0.5, border=border, C_in=1, C_out=1))
@@ -438,9 +439,25 @@ MUTANTS = {
 }
 
 
+def mutant_problems(randn):
+    """Both borders, odd and even sizes, two images, and a rank of 33: one more than two blocks of pairs."""
+    every_frequency = problem(randn, (33,), order=1, C_in=1, C_out=1)
+    every_frequency[2].fill_(0.9)
+    return [
+        problem(randn, (5, 6), low=0.6, border="circular"), problem(randn, (5, 7), low=0.6, B=2), every_frequency
+    ]  # fmt: skip
+
+
+def test_the_problems_of_the_mutants_are_solved(randn, monkeypatch):
+    for arguments in mutant_problems(randn):
+        monkeypatch.setattr(spectral, "TEMPORARY_BYTES", 0)
+        check(*arguments)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_planted_mistakes_are_found(mutant, randn, plant_in_source, monkeypatch):
-    """Each of them breaks one of two problems, which the unaltered kernels solve."""
+    """Each of them breaks one of three problems, which the unaltered kernels solve."""
     name, old, new = MUTANTS[mutant]
     plant_in_source(f"gdtriton.kernels.{name}", old, new)
     for dependent in ("spectral_weight", "spectral"):  # loaded again, they import the mutant
@@ -448,12 +465,10 @@ def test_planted_mistakes_are_found(mutant, randn, plant_in_source, monkeypatch)
             plant_in_source(f"gdtriton.kernels.{dependent}", '"""', '"""')
     mutated = importlib.import_module("gdtriton.kernels.spectral")
     monkeypatch.setattr(mutated, "TEMPORARY_BYTES", 0)
-    circular = problem(randn, (5, 6), low=0.6, border="circular")
-    symmetric = problem(randn, (5, 7), low=0.6, B=2)
 
-    def both():
-        check(*circular, module=mutated)
-        check(*symmetric, module=mutated)
+    def all_three():
+        for arguments in mutant_problems(randn):
+            check(*arguments, module=mutated)
 
     with pytest.raises(AssertionError, match="rounding bound"):
-        both()
+        all_three()

@@ -82,6 +82,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (33, Tile({"BLOCK_R": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2)),
     ],
     "spectral-mix-own": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2))],  # sigma of a channel's own
+    "spectral-mix-own sm_80": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 1))],
     "spectral-depthwise": [(1, Tile({"BLOCK_R": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
     "spectral-weight": [
         (1, Tile({"BLOCK_O": 32, "BLOCK_I": 32, "BLOCK_P": 16}, 4, 2)),

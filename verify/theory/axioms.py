@@ -174,6 +174,10 @@ AXIOMS: dict[str, Axiom] = {
             point="integer",
         ),
         Axiom(
+            "total-variation",
+            "The integral of |A'| is the sum of the changes of A between the points where A' changes its sign.",
+        ),
+        Axiom(
             "poisson-summation",
             "Poisson summation: the Fourier transform of a sampled function is the periodic sum of its transform.",
         ),

@@ -13,6 +13,10 @@ _ALIAS = "(2*k + 3)**n*v**n*exp(-((2*k + 3)*v)**2/2)"
 _RATIO = "3**n*exp(-4*v**2)"
 
 
+def _psi(order: int) -> str:
+    return f"D(psi(y){', y' * order})" if order else "psi(y)"
+
+
 def _bounded(order: int) -> dict[str, Given]:
     return {
         "bounded above": Given(f"M >= f[{order}](x)", ("x",)),
@@ -273,6 +277,28 @@ THEOREMS = (
         ("alias-term",),
     ),
     Theorem(
+        "alias-decay",
+        "discrete",
+        "Aliases fall with their distance",
+        "u^n exp(-u^2/2) at u = v + t is at most its value at v, for n = 0 and for v^2 >= n: of all aliases at a frequency"
+        " up to pi, those at pi are the largest. Here n + 1 for n.",
+        Statement(
+            {"v": "positive", "t": "nonnegative", "n": "natural"},
+            (
+                "exp(-v**2/2) >= exp(-(v + t)**2/2)",
+                "v**(n + 1)*exp(-v**2/2) >= (v + t)**(n + 1)*exp(-(v + t)**2/2)",
+            ),
+            {},
+            {"far enough": Given("v**2 >= n + 1")},
+        ),
+        (
+            increasing("t", algebra(), algebra()),
+            increasing("t", algebra(), algebra(use("given:far enough", "(v + t)**n*exp(-(v + t)**2/2)"))),
+        ),
+        SCALE,
+        ("mean-value",),
+    ),
+    Theorem(
         "off-grid",
         "channels",
         "A scale factor between two channels",
@@ -298,5 +324,42 @@ THEOREMS = (
         (_convolution(""), _convolution("-")),
         f"{LINDEBERG}, section 4.4",
         ("mean-value", "integral-monotone", "product-nonnegative"),
+    ),
+    Theorem(
+        "ladder-norms",
+        "channels",
+        "The rates of scale-normalised derivatives, orders 0 to 3",
+        "K_n = n psi_n + psi_(n+2), psi_n the n-th derivative of the Gaussian, is the derivative of A_n with the sign of"
+        " the factored polynomial (y^4 - 4 y^2 + 1 vanishes at y_1, y_2 = (sqrt 6 -+ sqrt 2)/2). The integral V_n of |K_n|"
+        " is the total variation of A_n: 4 psi(1), 8 psi(sqrt 2), 4 A_2(y_1) - 4 A_2(y_2), 8 psi(1) + 72 psi(sqrt 6).",
+        Statement(
+            {"y": "real"},
+            (
+                *(f"{n}*{_psi(n)} + {_psi(n + 2)} == D(A{n}(y), y)" for n in range(4)),
+                "D(A0(y), y) == (y - 1)*(y + 1)*psi(y)",
+                "D(A1(y), y) == -y*(y**2 - 2)*psi(y)",
+                "D(A2(y), y) == (y**2 - 2 - 3**(1/2))*(y**2 - 2 + 3**(1/2))*psi(y)",
+                "D(A3(y), y) == -y*(y - 1)*(y + 1)*(y**2 - 6)*psi(y)",
+                "((6**(1/2) - 2**(1/2))/2)**2 == 2 - 3**(1/2)",
+                "((6**(1/2) + 2**(1/2))/2)**2 == 2 + 3**(1/2)",
+                "4*psi(1) == -4*A0(1)",
+                "8*psi(2**(1/2)) == 4*A1(2**(1/2))",
+                "8*psi(1) + 72*psi(6**(1/2)) == 4*A3(6**(1/2)) - 4*A3(1)",
+                "121/125 >= 4*psi(1)",
+                "47/40 >= 8*psi(2**(1/2))",
+                "1833/1000 >= 4*A2((6**(1/2) - 2**(1/2))/2) - 4*A2((6**(1/2) + 2**(1/2))/2)",
+                "3367/1000 >= 8*psi(1) + 72*psi(6**(1/2))",
+            ),
+            {
+                "psi(y)": "(2*pi)**(-1/2)*exp(-y**2/2)",
+                "A0(y)": "-y*psi(y)",
+                "A1(y)": "y**2*psi(y)",
+                "A2(y)": "(y - y**3)*psi(y)",
+                "A3(y)": "(y**4 - 3*y**2)*psi(y)",
+            },
+        ),
+        (*(algebra() for _ in range(13)), *(Step("branch-and-bound") for _ in range(4))),
+        f"{LINDEBERG}, section 4.4",
+        ("total-variation",),
     ),
 )

@@ -252,6 +252,21 @@ def vanishes(expression: Any) -> bool:
     return bool(spread(numerator) == 0)
 
 
+def _joined(expression: Any) -> Any:
+    """b^(n + 1)/b as b^n, before the sum b is multiplied out."""
+    if not expression.args:
+        return expression
+    args = [_joined(a) for a in expression.args]
+    if not expression.is_Mul:
+        return expression.func(*args)
+    powers: dict[Any, Any] = {}
+    for base, exponent in (a.as_base_exp() for a in args):
+        powers[base] = powers.get(base, 0) + exponent
+    return sympy.Mul(*(base ** sympy.expand(exponent) for base, exponent in powers.items()))
+
+
 def manifestly_nonnegative(expression: Any) -> bool:
     """Each term of the expansion is non-negative by its declared atoms."""
-    return all(t.is_nonnegative for t in sympy.Add.make_args(canonical(expression)))
+    if all(t.is_nonnegative for t in sympy.Add.make_args(canonical(expression))):
+        return True
+    return all(t.is_nonnegative for t in sympy.Add.make_args(canonical(_joined(expression))))
