@@ -74,12 +74,13 @@ class Derivation:
         return stated.statement
 
     def specialise(self, ndim: Any = None, order: Any = None, norm_power: Any = None) -> "Derivation":
-        """The same theorem for numbers; what is left out takes the library's defaults (2, 2, 1), with nothing chosen none.
+        """The same theorem for numbers. What is left out is 2, 2 and 1; with nothing chosen the symbols stay.
 
         Args:
             ndim: dimension, 1 to 3.
             order: total order of the derivatives, 0 to 6.
-            norm_power: exponent of the scale normalisation, an exact rational: 1, "1/2", Fraction(1, 2), 0.5.
+            norm_power: exponent of the scale normalisation, exact: 1, "1/2", Fraction(1, 2) or 0.5; size at most 9,
+                denominator at most 16.
 
         Raises:
             ValueError: out of range, or the theorem does not have this parameter.

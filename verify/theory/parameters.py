@@ -9,7 +9,7 @@ from typing import Any
 NAMES = ("ndim", "order", "norm_power")
 DEFAULTS: dict[str, Any] = {"ndim": 2, "order": 2, "norm_power": Fraction(1)}
 RANGES = {"ndim": (1, 3), "order": (0, 6)}
-LARGEST_POWER = 100
+LARGEST_POWER, LARGEST_DENOMINATOR = 9, 16  # what the checker has room for at every order
 RATIONAL = re.compile(r"[+-]?\d{1,12}(/\d{1,12}|\.\d{1,12})?\Z", re.ASCII)
 
 
@@ -68,6 +68,9 @@ def _whole(name: str, value: Any) -> int:
 
 def _power(value: Any) -> Fraction:
     number = _rational("norm_power", value)
-    if abs(number) > LARGEST_POWER or number.denominator > LARGEST_POWER:
-        raise ValueError(f"specialise: norm_power must be at most {LARGEST_POWER}, as its denominator, got {value}")
+    if abs(number) > LARGEST_POWER or number.denominator > LARGEST_DENOMINATOR:
+        raise ValueError(
+            f"specialise: norm_power must have size at most {LARGEST_POWER} and denominator at most"
+            f" {LARGEST_DENOMINATOR}, got {value}"
+        )
     return number

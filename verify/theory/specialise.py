@@ -18,8 +18,8 @@ from .written import Line, WrittenOut
 Builder = Callable[..., WrittenOut]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
-    "scale-covariance": (ALL, written_covariance.covariance_written_out),
-    "normalisation-factor": (ALL, written_covariance.factor_written_out),
+    "scale-covariance": (ALL, written_covariance.scale_covariance),
+    "normalisation-factor": (ALL, written_covariance.normalisation_factor),
     "diffusion-equation": (("ndim",), written_gauss.diffusion),
     "unit-mass-ndim": (("ndim",), written_gauss.unit_mass),
     "fourier-transform": (("ndim",), written_gauss.fourier),
@@ -92,9 +92,9 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
     universal = {v for given in old.given.values() for v in given.for_all}
     put_in = {k: parse(v) for k, v in numbers.items()}
 
-    def relation(text: str) -> str:
-        parsed = parse_relation(text)
-        return f"{substitute(parsed.left, put_in)} {parsed.op} {substitute(parsed.right, put_in)}"
+    def relation(text: str, kept: Collection[str] = ()) -> str:
+        parsed, values = parse_relation(text), {k: v for k, v in put_in.items() if k not in kept}
+        return f"{substitute(parsed.left, values)} {parsed.op} {substitute(parsed.right, values)}"
 
     def formula(text: str) -> str:
         return str(substitute(parse(text), put_in))
@@ -112,10 +112,7 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
         {k: v for k, v in old.variables.items() if k not in numbers or k in universal},
         (),
         {k: formula(v) for k, v in old.definitions.items()},
-        {
-            k: g if set(g.for_all) & numbers.keys() else Given(relation(g.formula), g.for_all)
-            for k, g in old.given.items()
-        },
+        {k: Given(relation(g.formula, g.for_all), g.for_all) for k, g in old.given.items()},
     )
     lines = []
     lemmas = theorem.lemmas
