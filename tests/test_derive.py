@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from math import comb
 
@@ -96,3 +99,18 @@ def test_bad_arguments_are_a_clear_error_with_status_2(arguments, message, capsy
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback():
+    command = [sys.executable, "-m", "gdtriton", "derive", "self-similarity"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 2
+
+
+def test_formulas_are_printed_in_any_locale():
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "gdtriton", "derive", "rotation"]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **environment}, check=True)
+    assert "∂" in done.stdout.decode("utf-8")

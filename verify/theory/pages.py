@@ -24,7 +24,8 @@ body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;max-width:62em;padding:
 h1{font-size:1.5em;margin:.2em 0}h2{font-size:1.25em;margin:2em 0 .3em}h3{font-size:1em;margin:1.2em 0 .2em;color:#444}
 p{margin:.35em 0}.formula{overflow-x:auto;overflow-y:hidden;padding:.15em 0 .15em 1.2em}.in{margin-left:1.4em}
 math{font-size:1.08em}code{font-size:.95em}a{color:#0b5394}
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
+table{border-collapse:collapse;margin:1em 0}
+td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
 .proved{color:#0a6b2d}.refuted{color:#b00020}.unknown{color:#8a5a00}
 section{border-top:1px solid #ddd;margin-top:2em}section:first-child{border:0;margin:0}
 td.claims{border-bottom:2px solid #999;max-width:60em;overflow-x:auto;overflow-y:hidden;padding:.5em 1.5em}
@@ -193,8 +194,8 @@ def theory_page(summary: str, rows: Sequence[tuple[session.Row, Derivation]], to
         lines = "".join(_line(row, found) for row, found in rows if row.topic == topic)
         if lines:
             parts.append(
-                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>id</th><th>theorem</th><th>verdict</th>"
-                f"<th>seconds</th><th>assumptions</th></tr>{lines}</table>"
+                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>id</th><th>theorem</th>"
+                f"<th>verdict</th><th>seconds</th><th>assumptions</th></tr>{lines}</table>"
             )
     unproved = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in OPEN.items())
     if unproved:

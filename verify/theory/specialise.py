@@ -86,7 +86,7 @@ def specialise(theorem: Theorem, chosen: Parameters) -> WrittenOut:
 
 
 def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
-    """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
+    """The general proof with the numbers put in; what it shows by induction is an instance of the general claim."""
     old = theorem.statement
     numbers = {_symbols(theorem)[name]: value for name, value in p.strings().items()}
     universal = {v for given in old.given.values() for v in given.for_all}

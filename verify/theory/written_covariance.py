@@ -71,8 +71,8 @@ def _three_lines(a: Sequence[int], points: Sequence[str], places: Sequence[str],
         Line(
             f"{iterated(before, places)} == {raised('S', ndim)}*{after}",
             algebra(use(change, **values)),
-            f"Substitute {listed(places, 'S ')} for {listed(places)}, {label}: the Jacobian is S^{ndim}, and S cancels in"
-            " the kernel.",
+            f"Substitute {listed(places, 'S ')} for {listed(places)}, {label}: the Jacobian is S^{ndim}, and S cancels"
+            " in the kernel.",
             False,
         ),
         Line(
