@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 everything proved or refuted as it should be, 3 something unknown."""
+    """0 everything proved or refuted as it should be, 1 a check failed, 3 something unknown."""
     if args.subject == "model":
         return verify_model.run(args)
     return _list() if args.list else _theory(args)
@@ -63,4 +63,6 @@ def _theory(args: argparse.Namespace) -> int:
         topics = {**library.TOPICS, "wrong statements": "wrong statements"}
         lines = [(outcome[0], derivation.of_outcome(outcome)) for outcome in found]
         args.html.write_text(pages.theory_page(summary, lines, topics), encoding="utf-8")
+    if any(row.failed for row in rows):
+        return 1
     return 3 if any(row.verdict == "unknown" for row in rows) else 0

@@ -191,8 +191,8 @@ def _verdict(found: Derivation) -> Iterator[Block]:
         return
     for name, value in found.wrong.witness.items():
         yield Block("formula", formula=Relation(symbol(name), "==", parse(value)))
-    item: dict[str, Any] = found.to_json()["items"][-1]
-    if item["format"] == "refutation":
+    item: dict[str, Any] = next(iter(found.to_json()["items"][-1:]), {})
+    if item.get("format") == "refutation":
         yield Block(
             "words", f"There the left side of claim {item['claim']} is {item['left']}, the right {item['right']}."
         )

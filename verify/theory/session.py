@@ -18,7 +18,10 @@ from .witness import evaluate_witness
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `parameters` empty: with symbols."""
+    """One line of the table; `parameters` empty: with symbols.
+
+    `failed`: not merely open, but the prover and the checker disagree, or a wrong statement holds at its witness.
+    """
 
     id: str
     topic: str
@@ -28,6 +31,7 @@ class Row:
     assumptions: tuple[str, ...]
     reason: str = ""
     parameters: Parameters = Parameters()  # noqa: RUF009 frozen
+    failed: bool = False
 
     @property
     def name(self) -> str:
@@ -73,7 +77,7 @@ def decide(theorem: Theorem, parameters: Parameters, established: dict[str, Stat
     from .prover import prove
 
     began = time.perf_counter()
-    reason, count, item = "", 0, None
+    reason, count, item, failed = "", 0, None, False
     outcome = prove(theorem, THEOREMS)
     if not outcome.proved:
         reason = f"the prover does not close {outcome.failed}"
@@ -82,10 +86,10 @@ def decide(theorem: Theorem, parameters: Parameters, established: dict[str, Stat
         try:
             count = check_theorem(item, established)
         except ProofError as error:
-            reason, item = f"the checker: {error}", None
+            reason, item, failed = f"the checker: {error}", None, True
     verdict = "unknown" if reason else "proved"
     seconds = time.perf_counter() - began
-    return Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason, parameters), item
+    return Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason, parameters, failed), item
 
 
 def decide_wrong(wrong: Refutation, parameters: Parameters) -> Outcome:
@@ -102,7 +106,7 @@ def decide_wrong(wrong: Refutation, parameters: Parameters) -> Outcome:
     except (FormulaError, ProofError) as error:
         reason, item = str(error), None
     verdict, seconds = "unknown" if reason else "refuted", time.perf_counter() - began
-    return Row(wrong.id, "wrong statements", verdict, seconds, 1, (), reason, parameters), item
+    return Row(wrong.id, "wrong statements", verdict, seconds, 1, (), reason, parameters, bool(reason)), item
 
 
 def summary(rows: Sequence[Row]) -> str:
