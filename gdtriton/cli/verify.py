@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
     theory = kinds.add_parser("theory", help="the theorems")
     theory.add_argument("--list", action="store_true", help="list the theorems and stop")
-    theory.add_argument("--ndim", metavar="N", help="also write out what has a dimension, for 1, 2 or 3")
+    theory.add_argument("--ndim", metavar="N", help="also write out, at order 2, what has a dimension: 1 to 3")
     theory.add_argument("--json", type=Path, metavar="F", help="write the proof file, for check-proof")
     theory.add_argument("--html", type=Path, metavar="F", help="write a page with every statement and derivation")
     verify_model.configure(kinds.add_parser("model", help="a network: certificate, refutation or unknown"))
