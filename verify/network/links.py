@@ -10,7 +10,7 @@ from ... import ops, reference
 from ...functional import gaussian_jet
 from .exact import jet_is_covariant
 from .graph import Graph, Node
-from .lower import Interpreter
+from .lower import Interpreter, _operands
 
 assert ops  # importing it registers the operators
 UNIT = 2.0**-53
@@ -74,17 +74,19 @@ def _distinct(jets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(seen.values())
 
 
-def reaches_output(graph: Graph, run: Interpreter, node: Node, dtype: torch.dtype, spare_centre: bool) -> bool:
-    """Whether the outputs change when noise is added to what `node` computes, with weights drawn at random.
+def reaches_output(graph: Graph, run: Interpreter, node: Node, dtype: torch.dtype, rule: str) -> bool:
+    """Whether the outputs change when the defect of `node` is taken away, with the real and with drawn weights.
 
-    `spare_centre` leaves the middle pixel as it is: a defect that is 0 there does not reach a centre read-out.
+    A window is replaced by its middle sample (a maximum over windows under a maximum over the canvas changes nothing
+    then); any other value gets noise, but for the middle pixel where a defect is 0 there.
     """
     generator = torch.Generator().manual_seed(3)
     image = torch.rand(run.input_shape, generator=generator).to(dtype)
+    spare_centre = rule in ("position", "resampling")
 
-    def noise(value: Any) -> Any:
+    def noise(value: Any, _: Any) -> Any:
         if isinstance(value, (tuple, list)):
-            return type(value)(noise(part) for part in value)
+            return type(value)(noise(part, _) for part in value)
         if not isinstance(value, Tensor):
             return value
         if not value.is_floating_point():
@@ -96,19 +98,72 @@ def reaches_output(graph: Graph, run: Interpreter, node: Node, dtype: torch.dtyp
             change[index] = 0
         return value + change
 
+    change = windowless(node) if rule in ("window-pooling", "fixed-window") else None
     for draw in (0, 1):
         plain = replay(graph, run, image, draw)
-        moved = replay(graph, run, image, draw, {node: noise})
-        if any(not torch.equal(a, b) for a, b in zip(plain, moved, strict=True)):
+        moved = replay(graph, run, image, draw, {node: change or noise})
+        if any(_moved(a, b) for a, b in zip(plain, moved, strict=True)):
             return True
     return False
 
 
+def _moved(a: Tensor, b: Tensor) -> bool:
+    """Different by more than what cancels up to rounding."""
+    if a.shape != b.shape or not a.is_floating_point():
+        return not torch.equal(a, b)
+    unit = 64 * torch.finfo(a.dtype).eps
+    size = float(torch.nan_to_num(a.double()).abs().max()) if a.numel() else 0.0
+    return bool((torch.nan_to_num(a.double() - b.double(), nan=math.inf).abs() > unit * max(size, 1.0)).any())
+
+
+def windowless(node: Node) -> Any:
+    """A function of (value, arguments) that reads only the middle of every window; None without one."""
+    name = node.op.removeprefix("aten.")
+    if "pool" not in name or name.startswith(("adaptive", "_adaptive")):
+        return None
+    n = int(name.split("pool")[1][0])
+
+    def middle(value: Any, given: Any) -> Any:
+        first = value[0] if isinstance(value, tuple) else value
+        features = given[0]
+        kernel, stride, padding = (_numbers(given[i] if len(given) > i else d, n) for i, d in ((1, 1), (2, []), (3, 0)))
+        stride = stride or kernel
+        dilation = _numbers(given[4], n) if name.startswith("max") and len(given) > 4 else [1] * n
+        for k in range(n):
+            axis = features.ndim - n + k
+            place = torch.arange(first.shape[axis]) * stride[k] - padding[k] + dilation[k] * (kernel[k] - 1) // 2
+            features = features.index_select(axis, place.clamp(0, features.shape[axis] - 1))
+        return (features, *value[1:]) if isinstance(value, tuple) else features
+
+    return middle
+
+
+def _numbers(value: Any, n: int) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return [int(v) for v in (values * n if len(values) == 1 else values)]
+
+
 def replay(
-    graph: Graph, run: Interpreter, image: Tensor, draw: int = 0, changes: dict[Node, Any] | None = None
+    graph: Graph,
+    run: Interpreter,
+    image: Tensor,
+    draw: int = 0,
+    changes: dict[Node, Any] | None = None,
+    only: Node | None = None,
 ) -> list[Tensor]:
-    """Run the graph as it was read, at one of the interpreter's draws of the weights, with changed values of nodes."""
+    """Run the graph as it was read, at one of the interpreter's draws of the weights.
+
+    Args:
+        graph: The graph.
+        run: Where the constants come from.
+        image: The image.
+        draw: Which draw.
+        changes: A function of (value, arguments) for every node whose value is replaced.
+        only: Stop at this node and return what it computes instead of the outputs.
+    """
     values: dict[Node, Any] = {}
+    last = {operand: node for node in graph.nodes for operand in _operands(node)}
+    kept = {only} if only is not None else set(graph.outputs)
 
     def take(argument: Any) -> Any:
         if isinstance(argument, Node):
@@ -126,8 +181,14 @@ def replay(
         else:
             values[node] = node.target(*take(node.args), **{k: take(v) for k, v in node.kwargs.items()})
         if changes and node in changes:
-            values[node] = changes[node](values[node])
-    return [x for node in graph.outputs for x in torch.utils._pytree.tree_leaves(values[node]) if isinstance(x, Tensor)]
+            values[node] = changes[node](values[node], take(node.args))
+        if node is only:
+            break
+        for operand in _operands(node):
+            if last[operand] is node and operand not in kept:
+                values.pop(operand, None)
+    outputs = [only] if only is not None else graph.outputs
+    return [x for node in outputs for x in torch.utils._pytree.tree_leaves(values[node]) if isinstance(x, Tensor)]
 
 
 def probe(jet: dict[str, Any], ndim: int, n_pixels: int = 5) -> tuple[float, float]:

@@ -4,6 +4,7 @@ Scope of every verdict: one image shape, scale factors in ratio^Z, the canvas th
 asked otherwise, the architecture for all weights (what cancels at the given weights only is said separately).
 """
 
+import math
 import platform
 import time
 from collections import deque
@@ -15,14 +16,17 @@ import torch
 from torch import nn
 
 from ... import __version__
-from .domain import NoRule, Refuted, Type
+from . import lower_canvas, lower_moved
+from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
-from .lower import Interpreter
+from .lower import LOWERINGS, Interpreter
 from .lower_space import Parts
 from .witness import defect
 
 Canvas = Literal["fixed", "scales"]
 FORMAT = "gdtriton-network-1"
+assert lower_canvas.__name__ + lower_moved.__name__  # importing them registers their operators
+UNTRACED = "the module could not be traced"
 
 
 HISTORY: deque[tuple[str, "Verdict"]] = deque(maxlen=200)
@@ -146,13 +150,16 @@ def _second_size(
     """The same verdict must come out at another size: a branch on the shape is not seen at one."""
     other = _judge(module, shape, canvas, dtype, training, links=False)
     found.data["second_shape"] = {"shape": list(shape), "verdict": other.verdict, "reason": other.reason}
-    if other.verdict == found.verdict:
+    one_size = other.reason.startswith(UNTRACED) and canvas == "fixed"  # a canvas of fixed size needs no second one
+    if other.verdict == found.verdict or one_size:
         return found
-    data = {**found.data, "verdict": "unknown", "offender": other.data["offender"]}
-    data["reason"] = (
-        f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes something "
-        f"else at another size ({other.reason})"
-    )
+    reason = f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes "
+    data = {**found.data, "verdict": other.verdict, "offender": other.data["offender"]}
+    data["reason"] = f"{reason}something else at another size ({other.reason})"
+    if isinstance(other, Refutation):
+        data["witness"], data["zero_at_these_weights"] = other.data["witness"], other.data["zero_at_these_weights"]
+        return Refutation("refuted", other.offender, data["reason"], data)
+    data["verdict"] = "unknown"
     return Unknown("unknown", other.offender, data["reason"], data)
 
 
@@ -177,11 +184,11 @@ def _judge(
         "versions": {"gdtriton": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     try:
-        graph = read_graph(module, shape, dtype)
+        graph = read_graph(module, shape, dtype, LOWERINGS)
     except TracingError as error:
-        return _unknown(base, f"the module could not be traced: {error}", None, "")
+        return _unknown(base, f"{UNTRACED}: {error}", None, "")
     start = time.perf_counter()
-    run = Interpreter(graph, module, canvas, shape)
+    run = Interpreter(graph, module, canvas, shape, dtype)
     outputs = run.run()
     seconds = time.perf_counter() - start
     proof = {
@@ -235,6 +242,10 @@ def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str
     for _, value in sorted(((n, v) for n, v in flat if isinstance(v, NoRule)), key=lambda p: position[p[0]]):
         node = value.node  # type: ignore[attr-defined]
         return _unknown(base, f"{value} ({node.op})", node, "no rule")
+    for node, value in flat:
+        reason = _undecided(run, value) if isinstance(value, Type) else None
+        if reason:
+            return _unknown(base, reason, node, "no rule")
     refuted = [v for _, v in flat if isinstance(v, Refuted)]
     for node, value in flat:
         if isinstance(value, Type):
@@ -273,13 +284,25 @@ def _output_faults(run: Interpreter, graph: Graph, node: Node, value: Type) -> l
         error = Refuted(
             "fixed-sigma",
             "the output is that of one fixed sigma: sigma does not follow the image",
-            {"kind": "ratio", "logs": [[anchor[0], anchor[0]]]},
+            run.scale_weights.get(value.lost or "", {"kind": "fixed-sigma", "sigma": math.exp(anchor[0])}),
         )
         by_name = {n.name: n for n in graph.nodes}
         first_jet = run.jets[0]["node"] if run.jets else node
         error.node = by_name.get(value.lost or "", first_jet)  # type: ignore[attr-defined]
         faults.append(error)
     return faults
+
+
+def _undecided(run: Interpreter, value: Type) -> str | None:
+    """Why an output without a fault is not certified either."""
+    for axis in {axis for axis, _ in value.at}:
+        if sum(a == axis for a, _ in value.at) >= run.input_shape[2 + axis] - 1:
+            return "every pixel of an axis is read by itself: a reduction over the canvas written out"
+    if value.atoms("P") or value.atoms("W"):
+        return "an output on rearranged points"
+    if value.window is not None and value.window[1] - value.window[0] <= TOLERANCE:
+        return "poolings over different parts of the scale channels are combined"
+    return None
 
 
 def _reader(run: Interpreter, graph: Graph, axis: int, position: Fraction) -> Node | None:
@@ -304,7 +327,7 @@ def _refute(
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
     from .links import reaches_output
 
-    if not reaches_output(graph, run, node, dtype, error.rule in ("position", "resampling")):
+    if not reaches_output(graph, run, node, dtype, error.rule):
         return _unknown(base, f"{error.reason}; but that does not reach an output", node, error.rule)
     base["verdict"], base["reason"] = "refuted", error.reason
     base["offender"] = _place(node, error.rule)
