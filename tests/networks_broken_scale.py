@@ -278,7 +278,7 @@ BROKEN = {
     "channel dropped in one scale channel": branches(
         lambda i, x: torch.cat([x[:, :, :3], x[:, :, 2:3] if i == 1 else x[:, :, 3:]], 2)
     ),
-    "offset in one scale channel": branches(only(0, lambda x: x + 1e-3)),
+    "threshold in one scale channel": branches(only(0, lambda x: torch.relu(x - 0.1))),
     "gain in one scale channel": branches(only(0, lambda x: x * 1.001)),
     "softmax's axis in one scale channel": branches(
         lambda i, x: x.unflatten(2, (2, 2)).softmax(2 if i == 0 else 3).flatten(2, 3)

@@ -36,7 +36,10 @@ def leaf_link(
         own = [x for x in torch.utils._pytree.tree_leaves(module(image)) if isinstance(x, Tensor)]
     except Exception as error:
         return _link("leaf = operator", "failed", f"the module raises {type(error).__name__}: {error}", {})
-    replayed = replay(graph, run, image)
+    try:
+        replayed = replay(graph, run, image)
+    except RuntimeError as error:
+        return _link("leaf = operator", "failed", f"the traced graph does not run: {error}", {})
     difference = max((_difference(a, b) for a, b in zip(own, replayed, strict=False)), default=math.inf)
     numbers: dict[str, Any] = {"replay_difference": difference, "layers": len(run.jets)}
     if len(own) != len(replayed) or difference > 0:
@@ -179,7 +182,9 @@ def replay(
             own = run.values[node]
             values[node] = own.values[draw]
         else:
-            values[node] = node.target(*take(node.args), **{k: take(v) for k, v in node.kwargs.items()})
+            # Memory may lie in another order than the tracer thought: a copy is made where a view is not possible.
+            target = torch.ops.aten.reshape if node.op in ("aten.view", "aten._unsafe_view") else node.target
+            values[node] = target(*take(node.args), **{k: take(v) for k, v in node.kwargs.items()})
         if changes and node in changes:
             values[node] = changes[node](values[node], take(node.args))
         if node is only:

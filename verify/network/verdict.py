@@ -322,6 +322,12 @@ def _one_channel_lift(run: Interpreter) -> bool:
 def _refute(
     base: dict[str, Any], error: Refuted, run: Interpreter, graph: Graph, dtype: torch.dtype
 ) -> Refutation | Unknown:
+    from .evidence import with_numbers
+
+    checked = with_numbers(run, graph, error, dtype)
+    if isinstance(checked, NoRule):
+        return _unknown(base, str(checked), error.node, error.rule)  # type: ignore[attr-defined]
+    error = checked
     node: Node = error.node  # type: ignore[attr-defined]
     if defect(error.witness) == 0:
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)

@@ -32,7 +32,9 @@ def defect(witness: Mapping[str, Any]) -> Fraction:
     * "ratio": sigmas whose logarithms are not in arithmetic progression, or all equal: f = x^2, L(0) = sigma^2.
     * "read": f = x read at p: p against p / S.
     * "random": two runs on one image.
-    * "factors", "unshared": two scale channels that compute different things; "unshared": the terms are in the proof.
+    * "factors": constant factors of the scale channels that are no power of their sigmas.
+    * "unshared": what two scale channels gave for one image, both at one sigma.
+    * "scale-shift": outputs for a response in one scale channel, and for the same response in its neighbour.
     """
     kind = witness["kind"]
     if kind == "taps":
@@ -104,9 +106,9 @@ def defect(witness: Mapping[str, Any]) -> Fraction:
     if kind == "random":
         a, b = witness["values"]
         return Fraction(b) - Fraction(a)
-    if kind == "unshared":
-        i, j = witness["channels"]
-        return Fraction(i != j)
+    if kind in ("unshared", "scale-shift"):
+        a, b = witness.get("values", (0, 0))
+        return Fraction(b) - Fraction(a)
     raise ValueError(f"defect: witness must have a known kind, got {kind!r}")
 
 
