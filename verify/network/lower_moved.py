@@ -61,7 +61,7 @@ def moved(self: Interpreter, node: Node, split: Sequence[int] | None = None) -> 
     result = core.settle(result)
     if split is not None:
         result = core.reshape(result, shape)
-    return self.record(node, "moved", [field], {"shape": list(shape)}, result)
+    return self.record(node, "moved", [field], {"shape": list(shape), "picked": scales}, result)
 
 
 def _digits(number: Tensor, sizes: Sequence[int]) -> list[Tensor]:

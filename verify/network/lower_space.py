@@ -68,7 +68,13 @@ def _getitem(self: Interpreter, node: Node) -> Any:
     parts = getattr(value, "parts", None)
     if isinstance(value, Parts):
         part = value.items[index]
-        return self.record(node, "part", [source], {"index": index}, part) if isinstance(part, Type) else part
+        if not isinstance(part, Type):
+            return part
+        data: dict[str, Any] = {"index": index}
+        if value.counts and part.n_scales < value.n_scales:
+            start = sum(value.counts[:index])
+            data["picked"] = list(range(start, start + part.n_scales))
+        return self.record(node, "part", [source], data, part)
     del parts
     if index == 0 and isinstance(value, Type):
         return self.record(node, "identity", [source], {}, value)
@@ -78,8 +84,8 @@ def _getitem(self: Interpreter, node: Node) -> Any:
 class Parts:
     """A tuple of types."""
 
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = list(items)
+    def __init__(self, items: Sequence[Any], counts: Sequence[int] = (), n_scales: int = 1) -> None:
+        self.items, self.counts, self.n_scales = list(items), list(counts), n_scales
 
 
 @lowering("select")
@@ -109,7 +115,7 @@ def _take(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, ind
         return self.record(node, "channel", [field], data, kind)
     if [a.kind for a in atoms] == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=[index], keep=keep, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": [index], "keep": keep}, result)
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": [index], "keep": keep}, result)
     if [a.kind for a in atoms] == ["W"]:
         return _take_phase(self, node, field, kind, axis, index, keep)
     if [a.kind for a in atoms] in (["X"], ["P"]):
@@ -156,7 +162,7 @@ def _slice(self: Interpreter, node: Node) -> Type:
         return self.record(node, "regrid", [field], data, core.regrid(kind, **data))
     if kinds == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=indices, keep=True, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": indices, "keep": True}, result)
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": indices, "keep": True}, result)
     if set(kinds) <= set("BCR"):
         return _channels(self, node, field, kind, axis, len(indices), ("slice", first, stride, len(indices)))
     raise NoRule("a slice of a merged axis")
@@ -180,26 +186,29 @@ def _channels_of(self: Interpreter, kind: Type, axis: int, count: int, key: Any)
 def _flip(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     axes = [d % len(kind.axes) for d in node.args[1]]
+    data: dict[str, Any] = {"axes": axes}
     for axis in axes:
         kinds = [a.kind for a in kind.axes[axis]]
         if kinds == ["X"]:
             n = kind.shape[axis]
             kind = core.regrid(kind, axis=axis, start=n - 1, step=-1, count=n)
         elif kinds == ["S"]:
-            kind = core.pick_scales(kind, axis=axis, indices=range(kind.n_scales)[::-1], keep=True, node=node.name)
+            data["picked"] = list(range(kind.n_scales)[::-1])
+            kind = core.pick_scales(kind, axis=axis, indices=data["picked"], keep=True, node=node.name)
         elif not set(kinds) <= set("BCR"):
             raise NoRule("a flip of a merged axis")
         else:
             kind = replace(
                 kind, slices=tuple(replace(s, term=self.terms.number("flip", axis, s.term)) for s in kind.slices)
             )
-    return self.record(node, "flip", [node.args[0]], {"axes": axes}, kind)
+    return self.record(node, "flip", [node.args[0]], data, kind)
 
 
 @lowering("roll")
 def _roll(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     shifts, axes = node.args[1], dims(node.args[2] if len(node.args) > 2 else None, len(kind.axes))
+    data: dict[str, Any] = {"shifts": list(shifts), "axes": axes}
     for shift, axis in zip(shifts, axes, strict=True):
         n = kind.shape[axis]
         shift = (int(shift) + n // 2) % n - n // 2  # the way round that moves the centre least
@@ -207,12 +216,13 @@ def _roll(self: Interpreter, node: Node) -> Type:
             continue
         if [a.kind for a in kind.axes[axis]] == ["S"]:
             order = [(i - shift) % n for i in range(n)]
+            data["picked"] = order
             kind = core.pick_scales(kind, axis=axis, indices=order, keep=True, node=node.name)
             continue
         if [a.kind for a in kind.axes[axis]] != ["X"]:
             raise NoRule("a rolled axis that is not spatial")
         kind = core.regrid(kind, axis=axis, start=-shift, step=1, count=n)
-    return self.record(node, "roll", [node.args[0]], {"shifts": list(shifts), "axes": axes}, kind)
+    return self.record(node, "roll", [node.args[0]], data, kind)
 
 
 @lowering(
@@ -304,6 +314,7 @@ def _convolution(self: Interpreter, node: Node) -> Type:
     else:
         paddings = _pair(padding, n)
     handled = []
+    over_scales: dict[str, Any] = {}
     for i, axis in enumerate(spatial):
         k, kinds = w[0].shape[2 + i], [a.kind for a in kind.axes[axis]]
         window = (k, strides[i], paddings[i], dilations[i])
@@ -312,6 +323,7 @@ def _convolution(self: Interpreter, node: Node) -> Type:
 
             if dilations[i] != 1:
                 raise NoRule("a window over scale channels that skips some")
+            over_scales = {"scale_window": [k, paddings[i]]}
             kind = scale_window(self, node, kind, axis, k, strides[i], paddings[i], "convolution")
             handled.append(i)
         elif window != (1, 1, 0, 1) and kinds and set(kinds) <= set("CR"):
@@ -358,6 +370,7 @@ def _convolution(self: Interpreter, node: Node) -> Type:
         "kernel": list(w[0].shape[2:]),
         "dilations": dilations,
         "n": n,
+        **over_scales,
     }
     return self.record(node, "mix", [field], data, result)
 
@@ -408,12 +421,14 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
     dilated = function == "max" and len(node.args) > 4 and any(d != 1 for d in _pair(node.args[4], n))
     if dilated and any(k > 1 for k in kernels):
         _refuse_pool(kind, spatial, kernels, function)
+    over_scales: dict[str, Any] = {}
     whole = [kernels[i] == kind.shape[axis] and not paddings[i] for i, axis in enumerate(spatial)]
     for i, axis in enumerate(spatial):
         kinds = [a.kind for a in kind.axes[axis]]
         if kinds == ["S"] and kernels[i] > 1 and function == "max" and not dilated:
             from .lower_canvas import scale_window
 
+            over_scales = {"scale_window": [kernels[i], paddings[i]]}
             kind = scale_window(self, node, kind, axis, kernels[i], strides[i], paddings[i], "maximum")
         elif kernels[i] > 1 and kinds and set(kinds) <= set("CR"):
             if kind.weight and function != "max":
@@ -432,7 +447,7 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
             kind = core.regrid(
                 kind, axis=axis, start=-paddings[i], step=strides[i], count=int((node.shape or ())[axis])
             )
-    data = {"function": function, "kernels": kernels, "strides": strides, "paddings": paddings, "n": n}
+    data = {"function": function, "kernels": kernels, "strides": strides, "paddings": paddings, "n": n, **over_scales}
     return self.record(node, "window", [field], data, kind)
 
 
@@ -577,7 +592,10 @@ def reduction(self: Interpreter, node: Node) -> Any:
     result = kind
     for axis in sorted(axes, reverse=True):
         result = _reduce_axis(self, node, result, name, axis, keep)
-    self.record(node, "reduce", [field], {"function": name, "axes": axes, "keep": keep, "canvas": self.canvas}, result)
+    data = {"function": name, "axes": axes, "keep": keep, "canvas": self.canvas}
+    if name == "norm" and len(node.args) > 1:
+        data["power"] = float(node.args[1])
+    self.record(node, "reduce", [field], data, result)
     if not pair:
         return result
     if all(a.kind == "S" for i in axes for a in kind.axes[i]) and kind.n_scales > 1 and name != "median":
@@ -713,7 +731,9 @@ def _join(self: Interpreter, node: Node) -> Type:
         )
         kinds.append(core.settle(replace(host, slices=slices, black=bool((constant.real == 0).all()))))
     result = core.join(kinds, self.terms, axis=axis, new=new)
-    return self.record(node, "join", fields, {"axis": axis, "new": new, "parts": len(parts)}, result)
+    before = max(k.n_scales for k in kinds)
+    data = {"axis": axis, "new": new, "parts": len(parts), "scales": result.n_scales > before}
+    return self.record(node, "join", fields, data, result)
 
 
 @lowering("unbind", "split", "split_with_sizes", "chunk", "tensor_split")
@@ -733,6 +753,8 @@ def _split(self: Interpreter, node: Node) -> Any:
     else:
         raise NoRule(node.op)
     keep = node.op != "aten.unbind"
+    self.record(node, "split", [field], {"axis": axis, "counts": counts}, kind)
+    own_steps = len(self.steps)
     items: list[Any] = []
     start = 0
     kinds = [a.kind for a in kind.axes[axis]]
@@ -752,7 +774,8 @@ def _split(self: Interpreter, node: Node) -> Any:
             items.append(core.regrid(kind, axis=axis, start=indices[0], step=1, count=count))
         else:
             raise NoRule("a split of a merged axis")
-    return Parts(items)
+    del self.steps[own_steps:]  # every part has a step where it is taken
+    return Parts(items, counts, kind.n_scales)
 
 
 @lowering("index_select")
@@ -764,7 +787,7 @@ def _index_select(self: Interpreter, node: Node) -> Type:
     kinds = [a.kind for a in kind.axes[axis]]
     if kinds == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=indices, keep=True, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": indices, "keep": True}, result)
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": indices, "keep": True}, result)
     if set(kinds) <= set("BCR"):
         return _channels(self, node, field, kind, axis, len(indices), ("index", tuple(indices)))
     if kinds == ["X"]:

@@ -19,7 +19,7 @@ from ... import __version__
 from . import lower_canvas, lower_moved
 from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
-from .lower import LOWERINGS, Interpreter
+from .lower import LOWERINGS, Interpreter, _operands, _static
 from .lower_space import Parts
 from .witness import defect
 
@@ -191,9 +191,14 @@ def _judge(
     run = Interpreter(graph, module, canvas, shape, dtype)
     outputs = run.run()
     seconds = time.perf_counter() - start
+    from .check import graph_digest
+
+    rows = graph_rows(graph)
     proof = {
         "format": FORMAT,
         "canvas": canvas,
+        "input_shape": list(shape),
+        "graph": {"nodes": rows, "sha256": graph_digest(rows)},
         "tracer": graph.tracer,
         "steps": run.steps,
         "outputs": [n.name for n in graph.outputs],
@@ -220,6 +225,22 @@ def _judge(
         )
         return _unknown(base, reason, None, "link")
     return verdict
+
+
+def graph_rows(graph: Graph) -> list[dict[str, Any]]:
+    """The graph for the checker: names, operators, operands, shapes, the operators' own numbers."""
+    outputs = set(graph.outputs)
+    return [
+        {
+            "name": node.name,
+            "op": node.op,
+            "operands": sorted({n.name for n in _operands(node)}),
+            "static": repr((_static(node.args), _static(node.kwargs))),
+            "shape": None if node.shape is None else list(node.shape),
+            "output": node in outputs,
+        }
+        for node in graph.nodes
+    ]
 
 
 def _unknown(base: dict[str, Any], reason: str, node: Node | None, rule: str) -> Unknown:
