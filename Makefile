@@ -10,6 +10,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(VENV)/bin/python -m pytest -q -n 2 -m "not slow" tests/test_kernels*.py
 
 # The stamp is written last, so an interrupted installation is repeated.
 $(STAMP): pyproject.toml constraints.txt

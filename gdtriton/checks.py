@@ -5,7 +5,9 @@ under a compiler: a bad sigma on a GPU gives NaN instead of an error.
 """
 
 import math
+import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,6 +18,9 @@ from .taps import DISCRETISATIONS
 
 IMPLEMENTATIONS = ("reference", "torch", "triton")
 MAX_ORDER = 6
+MAX_KERNEL_AXES = 3
+TRITON_INSTALLED = find_spec("triton") is not None
+KERNEL_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -167,23 +172,33 @@ def check_layer(
             )
 
 
-def resolve_implementation(function: str, impl: str | None, image: Tensor) -> str:
-    """Which implementation runs: torch unless told. Triton kernels are not part of this version: asking is an error."""
+def kernels_run(image: Tensor) -> bool:
+    """Whether triton kernels take a tensor: float32 or narrower, on a GPU, and triton is installed."""
+    return image.is_cuda and image.dtype in KERNEL_DTYPES and TRITON_INSTALLED
+
+
+def resolve_implementation(function: str, impl: str | None, image: Tensor, ndim: int) -> str:
+    """Which implementation runs: triton where it can and nothing was asked for, else torch.
+
+    "triton" where it cannot run is an error, never another implementation; on the CPU it runs in triton's interpreter.
+    """
+    if impl is None:
+        return "triton" if kernels_run(image) and ndim <= MAX_KERNEL_AXES else "torch"
     if impl != "triton":
-        return impl or "torch"
-    if not image.is_cuda:
+        return impl
+    instead = f"{function}: impl must be 'torch' or 'reference' for"
+    if not image.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
         raise ValueError(
-            f"{function}: impl must be 'torch' or 'reference' for a tensor on {image.device}, got 'triton'; "
-            "triton kernels need a tensor on a GPU"
+            f"{instead} a tensor on {image.device}, got 'triton'; triton kernels need a tensor on a GPU, "
+            "or TRITON_INTERPRET=1 for triton's interpreter"
         )
-    if image.dtype == torch.float64:
-        raise TypeError(
-            f"{function}: impl must be 'torch' or 'reference' for float64, got 'triton'; "
-            "the kernels take float32, bfloat16 and float16"
-        )
-    raise NotImplementedError(
-        f"{function}: impl must be 'torch' or 'reference', got 'triton'; this version has no triton kernels"
-    )
+    if image.dtype not in KERNEL_DTYPES:
+        raise TypeError(f"{instead} {image.dtype}, got 'triton'; the kernels take float32, bfloat16 and float16")
+    if ndim > MAX_KERNEL_AXES:
+        raise ValueError(f"{instead} {ndim} spatial axes, got 'triton'; the kernels take 1, 2 or 3")
+    if not TRITON_INSTALLED:
+        raise ValueError(f"{function}: impl must be 'torch' or 'reference', got 'triton'; pip install triton")
+    return impl
 
 
 def spectral_sigma(sigma: Tensor, discretisation: str, border: str) -> bool:

@@ -21,9 +21,9 @@ from torch import Tensor
 from . import stencil
 from .axes import AxisOperators, Layer, host_sigma
 from .reference import compute_dtype
+from .saved import saved_shape
 from .spectral import SpectralRoute
 from .stencil import StencilRoute
-from .taps import difference_radius
 
 SPECTRUM_FROM_SIGMA = 5.0
 """Sigma in pixels from which the spectral route is the faster one (measured, `perf/`)."""
@@ -105,19 +105,6 @@ def _stencil_sigma(sigma: Tensor, layer: Layer, image: Tensor) -> float | None:
     return None if layer.has_spectrum and value >= SPECTRUM_FROM_SIGMA else value
 
 
-def saved_shape(features: Tensor, layer: Layer) -> tuple[int, ...]:
-    """Shape of what forward keeps for backward: the smoothed image, or its coefficients in the leading corner.
-
-    It cannot depend on sigma, since a compiler has to know it.
-    Without a spectral form nothing is kept but the features.
-    """
-    if not layer.has_spectrum:
-        return (0,)
-    margin = difference_radius(layer.order)
-    spatial = [n + 2 * margin for n in features.shape[3:]]
-    return (*features.shape[:2], *spatial, features.shape[2])
-
-
 def _lazy_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros; on the CPU in memory that becomes resident only where it is written."""
     if device.type != "cpu":
@@ -138,7 +125,7 @@ def jet_conv(
         layer: The static arguments.
 
     Returns:
-        The output [S, B, C_out, *spatial] in channels-last memory, and what backward needs (`saved_shape`).
+        The output [S, B, C_out, *spatial] in channels-last memory, and what backward needs (`saved.saved_shape`).
     """
     dtype, ndim = compute_dtype(features.dtype), features.ndim - 3
     spatial = tuple(features.shape[3:])
@@ -152,7 +139,7 @@ def jet_conv(
         elif layer.has_spectrum:
             route = SpectralRoute(sigma[s], layer, image, spatial, features.dtype)
             coefficients = route.analyse(image)
-            keep = _lazy_zeros(saved_shape(features, layer)[1:], dtype, features.device)
+            keep = _lazy_zeros(saved_shape(features, layer, "torch")[1:], dtype, features.device)
             route.corner(keep).copy_(coefficients)
             result = route.forward(coefficients, work)
             result = result if offset is None else result.add_(offset)

@@ -1,7 +1,7 @@
 """The public functions: arguments are checked, then one implementation runs.
 
-`impl=None` takes "torch", on every device; "reference" and "torch" force one. "triton" is reserved for kernels that
-this version does not have: it raises, and never falls back.
+`impl=None` takes "triton" for float32, bfloat16 and float16 on a GPU where triton is installed, and "torch" for the
+rest; a name forces one, and "triton" raises where it cannot run: it never falls back.
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _jet(
     if sigmas.ndim > 1:
         raise ValueError(f"{function}: sigma must be a number or have shape [S], got {list(sigmas.shape)}")
     single = sigmas.ndim == 0
-    chosen = resolve_implementation(function, impl, image)
+    chosen = resolve_implementation(function, impl, image, ndim)
     if chosen == "reference":
         with reference.without_autocast(image.device):
             return reference.jet(
@@ -193,7 +193,7 @@ def jet_conv(
         bias = None if bias is None else bias.to(narrow)
     sigmas = sigma_tensor(function, sigma, features.device)
     check_layer(function, features, weight, sigmas, bias, order, zero_order, groups)
-    chosen = resolve_implementation(function, impl, features)
+    chosen = resolve_implementation(function, impl, features, features.ndim - 3)
     if sigmas.ndim == 3 and sigmas.shape[1] == sigmas.shape[2] == 1:
         sigmas = sigmas.flatten()
     static: tuple[Any, ...] = (

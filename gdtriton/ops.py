@@ -13,9 +13,9 @@ from torch import Tensor
 
 from . import composed, reference
 from .axes import Layer
-from .composed import saved_shape
 from .operators import jet_orders
 from .reference import compute_dtype, without_autocast
+from .saved import empty_output, saved_shape
 
 _LAYER = "int order, bool zero_order, int groups, float norm_power, str discretisation, str border, str impl"
 _JET = "int ndim, int order, bool zero_order, float norm_power, str discretisation, str border, str impl"
@@ -36,7 +36,11 @@ torch.library.define(
 
 
 def _backend(impl: str) -> Any:
-    """The module behind an implementation; `checks.resolve_implementation` lets only "torch" through."""
+    """The module behind an implementation; the kernels are imported by their first call."""
+    if impl == "triton":
+        from .kernels import layer
+
+        return layer
     return composed
 
 
@@ -68,6 +72,14 @@ def _jet_conv_backward(
     return result
 
 
+def _jet_backend(impl: str) -> Any:
+    if impl == "triton":
+        from .kernels import jet
+
+        return jet
+    return composed
+
+
 def _jet_layer(static: tuple[Any, ...]) -> tuple[Layer, str]:
     """The static arguments of a jet after ndim, as a layer of one group, and the implementation."""
     order, zero_order, norm_power, discretisation, border, impl = static
@@ -78,7 +90,7 @@ def _jet_layer(static: tuple[Any, ...]) -> tuple[Layer, str]:
 def _gaussian_jet(image: Tensor, sigma: Tensor, ndim: int, *static: Any) -> Tensor:
     layer, impl = _jet_layer(static)
     with without_autocast(image.device):
-        result: Tensor = _backend(impl).gaussian_jet(image, sigma, ndim, layer)
+        result: Tensor = _jet_backend(impl).gaussian_jet(image, sigma, ndim, layer)
     return result
 
 
@@ -88,25 +100,19 @@ def _gaussian_jet_backward(
 ) -> tuple[Tensor, Tensor]:
     layer, impl = _jet_layer(static)
     with without_autocast(image.device):
-        result: tuple[Tensor, Tensor] = _backend(impl).gaussian_jet_backward(
+        result: tuple[Tensor, Tensor] = _jet_backend(impl).gaussian_jet_backward(
             grad_jets, image, sigma, ndim, layer, (needs[0], needs[1])
         )
     return result
-
-
-def _channels_last_like(features: Tensor, channels: Any) -> Tensor:
-    """Empty [S, B, channels, *spatial] in channels-last memory: what every implementation returns."""
-    shape = (*features.shape[:2], *features.shape[3:], channels)
-    return features.new_empty(shape).movedim(-1, 2)
 
 
 @torch.library.register_fake("gdtriton::jet_conv")
 def _jet_conv_fake(
     features: Tensor, weight: Tensor, sigma: Tensor, bias: Tensor | None, *static: Any
 ) -> tuple[Tensor, Tensor]:
-    *layer, _ = static
-    saved = features.new_empty(saved_shape(features, Layer(*layer)), dtype=compute_dtype(features.dtype))
-    return _channels_last_like(features, weight.shape[0]), saved
+    *layer, impl = static
+    saved = features.new_empty(saved_shape(features, Layer(*layer), impl), dtype=compute_dtype(features.dtype))
+    return empty_output(features, weight.shape[0], impl), saved
 
 
 @torch.library.register_fake("gdtriton::jet_conv_backward")
@@ -121,7 +127,7 @@ def _jet_conv_backward_fake(
 ) -> tuple[Tensor, Tensor, Tensor]:
     grad_weight = weight.new_empty(weight.shape)
     return (
-        _channels_last_like(features, features.shape[2]),
+        empty_output(features, features.shape[2], static[-1]),
         grad_weight,
         sigma.new_empty(sigma.shape),
     )

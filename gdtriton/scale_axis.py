@@ -10,11 +10,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .checks import check_choice, check_flag, check_module, check_number, check_spatial, check_tensor
+from . import pool_ops
+from .checks import check_choice, check_flag, check_module, check_number, check_spatial, check_tensor, kernels_run
 from .scales import ScaleGrid
 
 ReadOutKind = Literal["centre", "max", "mean"]
 ScalePoolKind = Literal["max", "mean", "logsumexp"]
+
+assert pool_ops  # importing it registers the operators
 
 
 class ScaleLift(nn.Module):
@@ -176,6 +179,10 @@ class ReadOut(nn.Module):
 class ScalePool(nn.Module):
     """Pool the scale axis away: [S, ...] -> [...]. Scale channels that are -inf are left out.
 
+    The gradient of "max" goes to the first winning scale channel, as with `nn.MaxPool2d`; `torch.amax` would split it
+    evenly among equals. float32, bfloat16 and float16 on a GPU run on triton kernels where triton is installed, with
+    float32 arithmetic; everything else is plain PyTorch.
+
     Args:
         kind: "max", "mean" or "logsumexp" (log sum exp, without a division by S).
         return_indices: With "max", return (values, index of the winning scale channel) as `nn.MaxPool2d` does.
@@ -193,11 +200,12 @@ class ScalePool(nn.Module):
         """[S, ...] -> [...], or (values, indices) with return_indices."""
         if features.ndim < 1 or features.shape[0] == 0:
             raise ValueError(f"ScalePool: features must have shape [S, ...] with S >= 1, got {list(features.shape)}")
+        if kernels_run(features):
+            values, saved = torch.ops.gdtriton.scale_pool(features, self.kind)
+            return (values, saved.long()) if self.return_indices else values
         if self.kind == "max":
-            if self.return_indices:
-                values, indices = features.max(0)
-                return values, indices
-            return features.amax(0)
+            values, indices = features.max(0)
+            return (values, indices) if self.return_indices else values
         if self.kind == "logsumexp":
             return features.logsumexp(0)
         dropped = features.isneginf()

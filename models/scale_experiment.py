@@ -90,6 +90,7 @@ class ExperimentResult:
         config: The numbers it was measured with.
         split: The images.
         network: The trained Gaussian derivative network.
+        cnn: The CNN trained at one size.
         predictions: Per rival [n_sizes, n_test] int64.
         selected: [n_sizes, n_test] int64, the scale channel that won for the predicted class.
         parameters: Learned parameters per rival.
@@ -100,6 +101,7 @@ class ExperimentResult:
     config: ExperimentConfig
     split: DigitSplit
     network: GaussDerNet
+    cnn: PlainCNN
     predictions: dict[str, Tensor]
     selected: Tensor
     parameters: dict[str, int]
@@ -208,6 +210,7 @@ def run_experiment(config: ExperimentConfig, device: torch.device, reporter: Rep
         config=config,
         split=split,
         network=network,
+        cnn=cnn,
         predictions={key: torch.stack(rows) for key, rows in predictions.items()},
         selected=torch.stack(selected),
         parameters={key: sum(p.numel() for p in networks[key].parameters()) for key in RIVALS},

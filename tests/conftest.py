@@ -1,14 +1,21 @@
 """Seeds, poison and limits that every test lives under."""
 
 import hashlib
+import importlib.util
 import os
 import secrets
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+
+INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
+"""Triton reads the variable when a kernel is defined: kernel tests have a process of their own, and only they."""
+collect_ignore_glob = [] if INTERPRETER else ["test_kernels*.py"]
 
 for name, examples in (("dev", 25), ("ci", 200)):
     settings.register_profile(
@@ -24,6 +31,9 @@ def pytest_addoption(parser, pluginmanager):
 
 
 def pytest_configure(config):
+    if INTERPRETER:  # it is numpy: inf - inf warns, and triton 3.6 converts arrays of one element to numbers
+        config.addinivalue_line("filterwarnings", "ignore:invalid value encountered:RuntimeWarning")
+        config.addinivalue_line("filterwarnings", "ignore:Conversion of an array with ndim > 0:DeprecationWarning")
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None:
         config.gd_seed = workerinput["gd_seed"]
@@ -37,8 +47,14 @@ def pytest_configure_node(node):
     node.workerinput["gd_seed"] = node.config.gd_seed
 
 
+def pytest_collection_modifyitems(items):
+    if not INTERPRETER and any(item.path.name.startswith("test_kernels") for item in items):
+        raise pytest.UsageError("kernel tests run in triton's interpreter: set TRITON_INTERPRET=1")
+
+
 def pytest_report_header(config):
-    return f"gdtriton seed: --gd-seed {config.gd_seed}"
+    kernels = "interpreted" if INTERPRETER else "left out; TRITON_INTERPRET=1 python -m pytest tests/test_kernels*.py"
+    return [f"gdtriton seed: --gd-seed {config.gd_seed}", f"kernel tests: {kernels}"]
 
 
 @pytest.fixture
@@ -54,7 +70,7 @@ def randn(rng):
     """Standard normal tensors from `rng`, float64 unless asked."""
 
     def draw(*shape, dtype=torch.float64):
-        return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
+        return torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype)
 
     return draw
 
@@ -89,3 +105,24 @@ def force_route(monkeypatch):
         monkeypatch.setattr(stencil, "AMPLIFICATION", amplification)
 
     return force
+
+
+@pytest.fixture
+def plant_in_source(tmp_path, monkeypatch):
+    """Replace text in the source of a module for one test; triton reads kernels from files, so the patch is one."""
+
+    def plant(name, old, new):
+        module = importlib.import_module(name)
+        source = Path(module.__file__).read_text()
+        assert old in source, f"{name} has no {old!r}"
+        file = tmp_path / f"{name.rpartition('.')[2]}.py"
+        file.write_text(source.replace(old, new))
+        spec = importlib.util.spec_from_file_location(name, file)
+        mutant = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(mutant)
+        monkeypatch.setitem(sys.modules, name, mutant)
+        package, _, last = name.rpartition(".")
+        monkeypatch.setattr(importlib.import_module(package), last, mutant)
+        return mutant
+
+    return plant

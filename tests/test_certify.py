@@ -70,6 +70,10 @@ def test_certificate_is_true_and_has_four_links():
     }
 
 
+def test_convolution_without_its_defaults_is_read():
+    assert certify(Net(EachScale(nn.Conv2d(2, 2, 1, bias=False))), IMAGE).verdict == "invariant"
+
+
 def test_refutation_names_the_layer_and_its_witness_runs_again():
     found = certify(broken(), IMAGE)
     assert not found

@@ -5,13 +5,14 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from gdtriton.cli import demo, demo_measures, demo_report, main
+from gdtriton.cli import demo, demo_certificate, demo_measures, demo_report, main
 from gdtriton.models.digits import (
     RECONSTRUCTION_SIGMA,
     SUPPORT,
@@ -24,6 +25,8 @@ from gdtriton.models.gaussdernet import GaussDerNet, GaussDerNetConfig
 from gdtriton.models.plain_cnn import PlainCNN, PlainCNNConfig
 from gdtriton.models.scale_experiment import ExperimentConfig, scale_logits
 from gdtriton.models.training import Recipe, fit, matched_scale_logits, predict
+from gdtriton.verify import ProofError, certify
+from gdtriton.verify.network.witness import defect
 
 ONE_EPOCH = Recipe(epochs=1, batch_size=8)
 TINY = ExperimentConfig(
@@ -243,8 +246,44 @@ def test_page_is_self_contained_and_whole(tiny_run):
     assert sorted(path.name for path in tiny_run.iterdir()) == ["metrics.json", "report.html"]
 
 
-def test_page_without_a_certificate_does_not_speak_of_one(tiny_run):
-    assert "certificate" not in (tiny_run / "report.html").read_text().lower()
+def test_page_and_metrics_say_what_is_proved_of_the_network_and_what_breaks_the_cnn(tiny_run):
+    verdicts = json.loads((tiny_run / "metrics.json").read_text())["verdicts"]
+    assert {key: found["verdict"] for key, found in verdicts.items()} == {"network": "invariant", "cnn": "refuted"}
+    assert verdicts["network"]["checker"]["obligations"] > verdicts["network"]["checker"]["trusted"]
+    assert [link["verdict"] for link in verdicts["network"]["links"]] == ["holds", "holds", "invariant", "holds"]
+    # The first convolution, in its source line, with a witness that differs when it is run again.
+    offender = verdicts["cnn"]["offender"]
+    assert (offender["path"], offender["rule"]) == ("body.0", "fixed-window")
+    assert re.fullmatch(r".*plain_cnn\.py:\d+", offender["source"])
+    assert defect(verdicts["cnn"]["witness"]) != 0
+    page = (tiny_run / "report.html").read_text()
+    assert "Certified: scale invariant." in page
+    assert "<code>body.0</code>" in page
+    targets = set(re.findall(r'href="#(theorem-[a-z-]+)"', page))
+    assert {"theorem-scale-covariance", "theorem-layer-jet", "theorem-channel-max"} <= targets
+    assert targets <= set(re.findall(r'id="([^"]*)"', page))
+
+
+def test_verdict_that_is_not_a_certificate_is_not_called_one():
+    """A network of one scale channel is unknown: page and metrics say so."""
+    torch.manual_seed(0)
+    config = replace(TINY, network=replace(TINY.network, n_scales=1))
+    result = SimpleNamespace(config=config, network=GaussDerNet(config.network), cnn=GaussDerNet(config.network))
+    verdicts = demo_certificate.judge(result)
+    text = demo_certificate.section(verdicts)
+    assert "Not certified: unknown." in text
+    assert "Certified: scale" not in text
+    assert "Refuted" not in text
+    assert demo_certificate.metrics(verdicts)["network"]["checker"] is None
+
+
+def test_certificate_that_the_checker_does_not_follow_is_not_shown():
+    torch.manual_seed(0)
+    data = certify(GaussDerNet(TINY.network), (1, 1, 9, 9)).to_json()
+    step = next(step for step in data["proof"]["steps"] if step["rule"] == "jet")
+    step["type"]["weight"] = "1"
+    with pytest.raises(ProofError, match="weight 1 does not follow"):
+        demo_certificate.recheck(data)
 
 
 def test_published_command_runs_the_published_numbers(tmp_path, monkeypatch):

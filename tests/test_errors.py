@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import gdtriton as g
+from gdtriton import checks
 from gdtriton.checks import resolve_implementation
 
 IMAGE = torch.zeros(2, 3, 5, 6)
@@ -257,16 +258,31 @@ def test_bad_call(function, kwargs, error, message):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "error", "message"),
+    ("dtype", "ndim", "error", "message"),
     [
-        (torch.float64, TypeError, "jet: impl must be 'torch' or 'reference' for float64, got 'triton'"),
-        (torch.float32, NotImplementedError, "jet: impl must be 'torch' or 'reference', got 'triton'; .* no triton"),
+        (torch.float64, 2, TypeError, "jet: impl must be 'torch' or 'reference' for torch.float64, got 'triton'"),
+        (torch.float32, 4, ValueError, "jet: impl must be 'torch' or 'reference' for 4 spatial axes, got 'triton'"),
     ],
 )
-def test_triton_on_a_gpu_never_falls_back(dtype, error, message):
+def test_triton_on_a_gpu_never_falls_back(dtype, ndim, error, message):
     on_gpu = types.SimpleNamespace(is_cuda=True, dtype=dtype, device="cuda:0")
     with pytest.raises(error, match=message):
-        resolve_implementation("jet", "triton", on_gpu)
+        resolve_implementation("jet", "triton", on_gpu, ndim)
+    assert resolve_implementation("jet", None, on_gpu, ndim) == "torch"
+
+
+def test_triton_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(checks, "TRITON_INSTALLED", False)
+    on_gpu = types.SimpleNamespace(is_cuda=True, dtype=torch.float32, device="cuda:0")
+    with pytest.raises(ValueError, match="pip install triton"):
+        resolve_implementation("jet", "triton", on_gpu, 2)
+    assert resolve_implementation("jet", None, on_gpu, 2) == "torch"
+
+
+def test_kernels_are_the_default_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(checks, "TRITON_INSTALLED", True)
+    on_gpu = types.SimpleNamespace(is_cuda=True, dtype=torch.bfloat16, device="cuda:0")
+    assert resolve_implementation("jet", None, on_gpu, 3) == "triton"
 
 
 def test_what_is_allowed():

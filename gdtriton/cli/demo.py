@@ -56,6 +56,7 @@ def run_demo(folder: Path, config: "ExperimentConfig") -> int:
     import torch
 
     from ..models.scale_experiment import run_experiment
+    from . import demo_certificate
     from .demo_report import render
 
     # Tails of Gaussians are subnormal numbers, a hundred times slower than zeros and worth as much here.
@@ -69,10 +70,14 @@ def run_demo(folder: Path, config: "ExperimentConfig") -> int:
     )
     result = run_experiment(config, device, _progress_bar)
     print("\n".join(table(result)))
+    print("proving what is said about scale ...", flush=True)
+    verdicts = demo_certificate.judge(result)
+    print("\n".join(f"{NAMES[key]}: {verdict.verdict}, {verdict.reason}" for key, verdict in verdicts.items()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
     print(f"total {result.seconds['total']:.0f} s, peak memory {peak:.2f} GB")
-    page = render(result, reason, peak)
-    write_whole(folder, {"report.html": page, "metrics.json": json.dumps(result.metrics(), indent=1) + "\n"})
+    page = render(result, reason, peak, demo_certificate.section(verdicts))
+    metrics = {**result.metrics(), "verdicts": demo_certificate.metrics(verdicts)}
+    write_whole(folder, {"report.html": page, "metrics.json": json.dumps(metrics, indent=1) + "\n"})
     print(f"wrote {folder / 'report.html'} and {folder / 'metrics.json'}")
     return 0
 
