@@ -83,7 +83,7 @@ WITNESSES = {
     "fixed-window": ("taps",),
     "dense-over-space": ("taps",),
     "resampling": ("taps", "read"),
-    "rearranged": ("samples",),
+    "rearranged": ("samples", "read"),
     "unequal-grids": ("taps",),
     "off-centre": ("read",),
     "position": ("position", "position-factor"),

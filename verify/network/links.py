@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ... import ops, reference
 from .bounds import blob_ratio, border_bound, jet_bound
-from .exact import jet_is_covariant
+from .exact import jet_is_covariant, steps_are_covariant
 from .graph import Graph, Node
 from .lower import Interpreter, _operands
 
@@ -242,6 +242,7 @@ def bound_link(run: Interpreter) -> dict[str, Any]:
         "bound_by_sigma": rows,
         "measured_over_bound": measured,
         "border_at_centre": borders,
+        "without_bound": 0,
     }
     if not cases:
         return _link("operator = theory", "not decided", "no jet layer", numbers)
@@ -251,7 +252,7 @@ def bound_link(run: Interpreter) -> dict[str, Any]:
 
 
 def exact_link(run: Interpreter) -> dict[str, Any]:
-    """Every layer on a fresh random polynomial in rational arithmetic, the activation after it replaced by a square."""
+    """Every node on fresh random polynomials in rational arithmetic, with the real weights and activations as squares."""
     compared, skipped = 0, 0
     for jet in _distinct(run.jets)[:12]:
         power = float(jet["norm_power"])
@@ -267,9 +268,17 @@ def exact_link(run: Interpreter) -> dict[str, Any]:
                 f"layer {jet['node'].path} misses covariance on a polynomial",
                 {"monomials": compared},
             )
-    numbers = {"layers": min(len(_distinct(run.jets)), 12) - skipped, "monomials": compared, "skipped": skipped}
+    nodes, more, wrong = steps_are_covariant(run)
+    numbers = {
+        "layers": min(len(_distinct(run.jets)), 12) - skipped,
+        "nodes": nodes,
+        "monomials": compared + more,
+        "skipped": skipped,
+    }
+    if wrong is not None:
+        return _link("exact run", "failed", f"{wrong} misses its weight on a polynomial", numbers)
     reason = (
-        "layers one by one on random polynomials, activations replaced by squares; "
-        "read-outs and pooling rest on the derivation"
+        "layers and nodes one by one on random polynomials, activations replaced by squares; "
+        "read-outs over space and pooling rest on the derivation"
     )
     return _link("exact run", "holds", reason, numbers)

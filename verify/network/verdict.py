@@ -300,6 +300,17 @@ def _output_faults(run: Interpreter, graph: Graph, node: Node, value: Type) -> l
         )
         error.node = _reader(run, graph, axis, position) or node  # type: ignore[attr-defined]
         faults.append(error)
+    for atom in value.atoms("P") + value.atoms("W"):
+        place = next((p for p in atom.places if p), None)
+        error = Refuted(
+            "rearranged",
+            "an output on rearranged points: their places are no grid, which is no image scaled about its centre",
+            {"kind": "samples", "places": [str(p) for p in atom.places]}
+            if atom.kind == "P"
+            else {"kind": "read", "position": str(place)},
+        )
+        error.node = node  # type: ignore[attr-defined]
+        faults.append(error)
     if value.anchored and (value.lost or not _one_channel_lift(run)):
         anchor = value.slices[0].anchor or (0.0,)
         error = Refuted(
@@ -319,8 +330,6 @@ def _undecided(run: Interpreter, value: Type) -> str | None:
     for axis in {axis for axis, _ in value.at}:
         if sum(a == axis for a, _ in value.at) >= run.input_shape[2 + axis] - 1:
             return "every pixel of an axis is read by itself: a reduction over the canvas written out"
-    if value.atoms("P") or value.atoms("W"):
-        return "an output on rearranged points"
     if value.window is not None and value.window[1] - value.window[0] <= TOLERANCE:
         return "poolings over different parts of the scale channels are combined"
     return None
