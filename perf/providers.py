@@ -29,7 +29,7 @@ def conv2d(case: BenchCase, features: Tensor, weight: Tensor, sigma: Tensor) -> 
 
 
 @lru_cache(maxsize=8)
-def _stencils() -> Tensor:
+def central_stencils() -> Tensor:
     """Central differences of order <= 2 times 1 / alpha!, [5, 3, 3]."""
     orders = jet_orders(2, 2, zero_order=False)
     one = {n: F.pad(difference_taps(n), (1, 1) if n == 0 else (0, 0)) for n in range(3)}
@@ -89,7 +89,9 @@ def _flat(image: Tensor) -> Tensor:
 def plain_adj(case: BenchCase, features: Tensor, weight: Tensor, sigma: Tensor) -> Tensor:
     """The best plain PyTorch: separable depthwise smoothing, hand-written backward, one folded 3x3 convolution."""
     smoothed = _SelfAdjointSmoothing.apply(features, sigma)
-    kernel = ((weight * _powers(sigma.float())).flatten(0, 1) @ _stencils().flatten(1)).view(*weight.shape[:2], 3, 3)
+    kernel = ((weight * _powers(sigma.float())).flatten(0, 1) @ central_stencils().flatten(1)).view(
+        *weight.shape[:2], 3, 3
+    )
     kernel = kernel.contiguous(memory_format=torch.channels_last)
     return F.conv2d(_pad(smoothed), kernel)
 

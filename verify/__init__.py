@@ -18,6 +18,8 @@ _HOMES = {
     "covariance_defect": "numeric",
     "ProofError": "theory.rules",
     "check_proof": "theory.check",
+    "theorem": "theory.derivation",
+    "theorems": "theory.derivation",
 }
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "check_proof",
     "covariance_defect",
     "strategies",
+    "theorem",
+    "theorems",
 ]
 
 

@@ -13,6 +13,7 @@ from .. import __version__
 COMMANDS = {
     "demo": "train on one size of digits, test on seventeen, write a page that shows it",
     "verify": "prove and re-check the theory",
+    "derive": "write out the derivation of a theorem, for your own dimension, order and power",
     "check-proof": "re-check a proof file with the independent checker",
     "info": "say which implementation runs here, and why",
 }

@@ -12,11 +12,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 everything in the file follows, 2 it does not or the file is not a proof file."""
-    from ..verify.theory.check import check_proof
+    from ..verify.theory.check import MAX_BYTES, check_proof
     from ..verify.theory.rules import ProofError
 
     try:
-        report = check_proof(args.file.read_bytes())
+        with args.file.open("rb") as file:
+            report = check_proof(
+                file.read(MAX_BYTES + 1)
+            )  # one more than is allowed: enough to see that it is too long
     except (ProofError, OSError) as error:
         print(f"gdtriton check-proof: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
     theory = kinds.add_parser("theory", help="the theorems")
     theory.add_argument("--list", action="store_true", help="list the theorems and stop")
+    theory.add_argument("--ndim", metavar="N", help="also write out what has a dimension, for 1, 2 or 3")
     theory.add_argument("--json", type=Path, metavar="F", help="write the proof file, for check-proof")
+    theory.add_argument("--html", type=Path, metavar="F", help="write a page with every statement and derivation")
     verify_model.configure(kinds.add_parser("model", help="a network: certificate, refutation or unknown"))
 
 
@@ -23,32 +25,42 @@ def run(args: argparse.Namespace) -> int:
     """0 everything proved or refuted as it should be, 3 something unknown."""
     if args.subject == "model":
         return verify_model.run(args)
-    from ..verify.theory import library, session
+    return _list() if args.list else _theory(args)
+
+
+def _list() -> int:
+    from ..verify.theory import library
     from ..verify.theory.open import OPEN
 
-    if args.list:
-        for theorem in library.THEOREMS.values():
-            print(f"{theorem.id:32} {theorem.topic:12} {theorem.title}")
-        for name, reason in OPEN.items():
-            print(f"{name:32} not proved   {reason}")
-        return 0
+    for theorem in library.THEOREMS.values():
+        print(f"{theorem.id:32} {theorem.topic:12} {theorem.title}")
+    for name, reason in OPEN.items():
+        print(f"{name:32} not proved   {reason}")
+    return 0
 
-    def show(row: session.Row) -> None:
+
+def _theory(args: argparse.Namespace) -> int:
+    from ..verify.theory import derivation, library, pages, session
+    from ..verify.theory.open import OPEN
+    from ..verify.theory.parameters import Parameters
+    from ..verify.theory.proofs import collection
+
+    found = []
+    for row, item in session.outcomes(Parameters.read({"ndim": args.ndim}).ndim):
+        found.append((row, item))
         assumptions = ", ".join(row.assumptions) or "-"
-        line = f"{row.verdict:8} {row.id:34} {row.seconds:6.3f} s  {assumptions}  {row.reason}"
+        line = f"{row.verdict:8} {row.name:34} {row.seconds:6.3f} s  {assumptions}  {row.reason}"
         print(line.rstrip(), flush=True)
-
-    rows, proofs = session.run(show)
-    unknown = [r.id for r in rows if r.verdict == "unknown"]
-    proved = [r for r in rows if r.verdict == "proved"]
-    refuted = [r for r in rows if r.verdict == "refuted"]
-    print(
-        f"{len(proved)} theorems proved and re-checked"
-        f" ({sum(r.obligations for r in proved)} obligations),"
-        f" {len(refuted)} wrong statements refuted, {len(unknown)} unknown, 0 trusted steps,"
-        f" {sum(r.seconds for r in rows):.1f} s"
-    )
+    rows = [row for row, _ in found]
+    summary = session.summary(rows)
+    print(summary)
     print(f"{len(OPEN)} statements are not proved here (--list names them)")
     if args.json:
-        args.json.write_text(json.dumps(proofs, indent=1) + "\n")
-    return 3 if unknown else 0
+        proofs = collection([item for _, item in found if item is not None])
+        report = {"summary": summary, "not_proved": OPEN, "rows": [row.to_json() for row in rows]}
+        args.json.write_text(json.dumps(proofs | {"report": report}, indent=1) + "\n")
+    if args.html:
+        topics = {**library.TOPICS, "wrong statements": "wrong statements"}
+        lines = [(outcome[0], derivation.of_outcome(outcome)) for outcome in found]
+        args.html.write_text(pages.theory_page(summary, lines, topics))
+    return 3 if any(row.verdict == "unknown" for row in rows) else 0

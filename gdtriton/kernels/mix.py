@@ -79,15 +79,29 @@ def mix_dot(a, b, total, PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPR
 
 
 @triton.jit
-def difference(base, z, y, x, mask, depth, height, width, stride_z, stride_y, stride_x, TERMS: tl.constexpr):
-    """sum_t c(t) u(. + t) in float32, u zero outside [depth, height, width]; base [I, 1], coordinates [1, P]."""
-    total = tl.zeros((base.shape[0], x.shape[1]), dtype=tl.float32)
+def place_of(z, y, x, stride_z, stride_y, stride_x):
+    """Offset of a pixel."""
+    return z.to(tl.int64) * stride_z + y.to(tl.int64) * stride_y + x.to(tl.int64) * stride_x
+
+
+@triton.jit
+def difference(
+    centre, z, y, x, mask, depth, height, width, stride_z, stride_y, stride_x,
+    TERMS: tl.constexpr, BOUNDED: tl.constexpr,
+):  # fmt: skip
+    """sum_t c(t) u(. + t) in float32 from pointers [I, P] to u(.).
+
+    BOUNDED: u is zero outside [depth, height, width], which z, y, x [1, P] may leave by t; else nobody leaves it.
+    """
+    total = tl.zeros((centre.shape[0], centre.shape[1]), dtype=tl.float32)
     for t in tl.static_range(len(TERMS)):
-        kz, ky, kx = z + TERMS[t][0], y + TERMS[t][1], x + TERMS[t][2]
-        inside = (kz >= 0) & (kz < depth) & (ky >= 0) & (ky < height) & (kx >= 0) & (kx < width)
-        offset = kz.to(tl.int64) * stride_z + ky.to(tl.int64) * stride_y + kx.to(tl.int64) * stride_x
-        value = tl.load(base + offset, mask=mask & inside, other=0.0).to(tl.float32)
-        total += value * TERMS[t][3]
+        inside = mask  # narrowed axis by axis: the compiler keeps what does not change in a loop, which is little then
+        if BOUNDED:
+            kz, ky, kx = z + TERMS[t][0], y + TERMS[t][1], x + TERMS[t][2]
+            inside = ((inside & ((kz >= 0) & (kz < depth))) & ((ky >= 0) & (ky < height))) & ((kx >= 0) & (kx < width))
+        step = tl.cast(stride_z, tl.int64) * TERMS[t][0] + tl.cast(stride_y, tl.int64) * TERMS[t][1]
+        step += tl.cast(stride_x, tl.int64) * TERMS[t][2]
+        total += tl.load(centre + step, mask=inside, other=0.0).to(tl.float32) * TERMS[t][3]
     return total
 
 
@@ -95,8 +109,8 @@ def difference(base, z, y, x, mask, depth, height, width, stride_z, stride_y, st
 def _store_laplacian_product(
     total, smoothed, partial_ptr, s, z, y, x, kept, depth, height, width, LAPLACIAN: tl.constexpr
 ):  # fmt: skip
-    """One program's share of <g_L, Laplacian_h L>; L lies on the same margin, in the same memory order as g_L."""
-    change = difference(smoothed, z, y, x, kept, depth, height, width, height * width, width, 1, LAPLACIAN)
+    """One program's share of <g_L, Laplacian_h L>; pointers `smoothed` to L, on the margin and in the order of g_L."""
+    change = difference(smoothed, z, y, x, kept, depth, height, width, height * width, width, 1, LAPLACIAN, True)
     product = tl.where(kept, total * change, 0.0)
     programs = tl.num_programs(0) * tl.num_programs(1)
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
@@ -109,8 +123,8 @@ def _mix_kernel(
     u_depth, u_height, u_width, depth, height, width, shift_z, shift_y, shift_x,
     tiles_p, tiles_o, n_in, n_out, plan_stride,
     u_s, u_b, u_c, u_z, u_y, u_x, out_s, out_b, out_c, w_group, w_out, w_in, w_j,
-    TERMS: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr, CHECK_ROUTE: tl.constexpr,
-    PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
+    TERMS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr,
+    CHECK_ROUTE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
     BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     s = tl.program_id(2).to(tl.int64)
@@ -125,17 +139,19 @@ def _mix_kernel(
     x = pixel % width
     y = (pixel // width) % height
     z = pixel // (width * height)
+    u_place = place_of(z + shift_z, y + shift_y, x + shift_x, u_z, u_y, u_x)
     w_ptr += group * w_group
     total = tl.zeros((BLOCK_O, BLOCK_P), dtype=tl.float32)
     for start in range(0, n_in, BLOCK_I):
         in_channel = start + tl.arange(0, BLOCK_I)
-        base = u_ptr + s * u_s + b * u_b + (group * n_in + in_channel).to(tl.int64)[:, None] * u_c
+        centre = u_ptr + s * u_s + b * u_b + (group * n_in + in_channel).to(tl.int64)[:, None] * u_c + u_place
         mask = (in_channel < n_in)[:, None] & inside
         w_mask = (out_channel < n_out) & (in_channel < n_in)[None, :]
         for j in tl.static_range(len(TERMS)):
             jet = difference(
-                base, z + shift_z, y + shift_y, x + shift_x, mask, u_depth, u_height, u_width, u_z, u_y, u_x, TERMS[j]
-            )
+                centre, z + shift_z, y + shift_y, x + shift_x, mask, u_depth, u_height, u_width, u_z, u_y, u_x,
+                TERMS[j], BOUNDED,
+            )  # fmt: skip
             jet *= tl.load(factors_ptr + s * len(TERMS) + j)
             weight = tl.load(w_ptr + out_channel * w_out + in_channel[None, :] * w_in + j * w_j, mask=w_mask, other=0.0)
             total = mix_dot(weight, jet, total, PRODUCT, PRECISION, INTERPRETED)
@@ -147,7 +163,7 @@ def _mix_kernel(
     tl.store(out_ptr + place, total.to(out_ptr.dtype.element_ty), mask=kept)
     if len(LAPLACIAN) > 0:
         _store_laplacian_product(
-            total, smoothed_ptr + s * out_s + b * out_b + channel * out_c, partial_ptr, s, z, y, x, kept,
+            total, smoothed_ptr + s * out_s + b * out_b + channel * out_c + pixel, partial_ptr, s, z, y, x, kept,
             depth, height, width, LAPLACIAN,
         )  # fmt: skip
 
@@ -157,8 +173,8 @@ def _depthwise_kernel(
     u_ptr, w_ptr, bias_ptr, out_ptr, factors_ptr, plan_ptr, smoothed_ptr, partial_ptr,
     u_depth, u_height, u_width, depth, height, width, shift_z, shift_y, shift_x, tiles_p, n_channels, plan_stride,
     u_s, u_b, u_c, u_z, u_y, u_x, out_s, out_b, out_c, w_c, w_j,
-    TERMS: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr, CHECK_ROUTE: tl.constexpr,
-    BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+    TERMS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr,
+    CHECK_ROUTE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     s = tl.program_id(2).to(tl.int64)
     if CHECK_ROUTE:
@@ -172,12 +188,14 @@ def _depthwise_kernel(
     z = pixel // (width * height)
     known = channel < n_channels
     kept = known & (pixel < depth * height * width)
-    base = u_ptr + s * u_s + b * u_b + channel * u_c
+    u_place = place_of(z + shift_z, y + shift_y, x + shift_x, u_z, u_y, u_x)
+    centre = u_ptr + s * u_s + b * u_b + channel * u_c + u_place
     total = tl.zeros((BLOCK_C, BLOCK_P), dtype=tl.float32)
     for j in tl.static_range(len(TERMS)):
         jet = difference(
-            base, z + shift_z, y + shift_y, x + shift_x, kept, u_depth, u_height, u_width, u_z, u_y, u_x, TERMS[j]
-        )
+            centre, z + shift_z, y + shift_y, x + shift_x, kept, u_depth, u_height, u_width, u_z, u_y, u_x,
+            TERMS[j], BOUNDED,
+        )  # fmt: skip
         weight = tl.load(w_ptr + channel * w_c + j * w_j, mask=known, other=0.0).to(tl.float32)
         total += weight * tl.load(factors_ptr + s * len(TERMS) + j) * jet
     if HAS_BIAS:
@@ -185,9 +203,14 @@ def _depthwise_kernel(
     tl.store(out_ptr + s * out_s + b * out_b + channel * out_c + pixel, total.to(out_ptr.dtype.element_ty), mask=kept)
     if len(LAPLACIAN) > 0:
         _store_laplacian_product(
-            total, smoothed_ptr + s * out_s + b * out_b + channel * out_c, partial_ptr, s, z, y, x, kept,
+            total, smoothed_ptr + s * out_s + b * out_b + channel * out_c + pixel, partial_ptr, s, z, y, x, kept,
             depth, height, width, LAPLACIAN,
         )  # fmt: skip
+
+
+def _mix_table(n_jet: int) -> str:
+    """Which table of tiles: more than six jets need more registers, since all are in flight at once."""
+    return "mix" if n_jet <= 6 else "mix-many-jets"
 
 
 def _laplacian(ndim: int) -> Terms:
@@ -237,12 +260,13 @@ def launch_mix(
     pixels = extent[0] * extent[1] * extent[2]
     common: dict[str, Any] = {
         "TERMS": terms,
+        "BOUNDED": adjoint,
         "LAPLACIAN": () if smoothed is None else _laplacian(ndim),
         "HAS_BIAS": bias is not None,
         "CHECK_ROUTE": plan is not None,
     }
     depthwise = per_out == 1 and per_in == 1
-    config = tile("depthwise" if depthwise else "mix", u.device, channels if depthwise else per_out)
+    config = tile("depthwise", u.device, channels) if depthwise else tile(_mix_table(len(terms)), u.device, per_out)
     tiles_p = triton.cdiv(pixels, config.blocks["BLOCK_P"])
     tiles_o = triton.cdiv(channels if depthwise else per_out, config.blocks["BLOCK_C" if depthwise else "BLOCK_O"])
     grid = (batch * tiles_p, tiles_o if depthwise else groups * tiles_o, n_scales)
@@ -287,13 +311,14 @@ def configurations(target: str) -> Iterator[Configuration]:
         types |= {"smoothed_ptr": "*fp32", "partial_ptr": "*fp32"}
         constants: dict[str, Any] = {
             "TERMS": difference_terms(jet_orders(ndim, order, zero_order=False), mirrored=adjoint),
+            "BOUNDED": adjoint,
             "LAPLACIAN": _laplacian(ndim) if adjoint else (),
             "HAS_BIAS": not adjoint,
             "CHECK_ROUTE": True,
         }
         name = f"{ndim}d-order{order}-{product}-{'adjoint' if adjoint else 'forward'}"
         precise = {"PRODUCT": product, "PRECISION": precision_of(target), "INTERPRETED": False}
-        for least, entry in entries("mix", target):
+        for least, entry in entries(_mix_table(len(constants["TERMS"])), target):
             yield Configuration(
                 f"{name}-from-{least}", _mix_kernel, types, constants | precise | entry.blocks | {"u_x": 1},
                 num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=True,

@@ -8,12 +8,13 @@ with q the scale channel, or the scale channel and the input or the output chann
 adjoint sums over (c, o), coef'[i, k] = sum_c sum_o sum_{a in c} W[o, i, a] m_a(k; q) grad_c[o, k]. One kernel does it:
 a tile is BLOCK_R channels of the result by BLOCK_P frequencies, all axes in one index so that the few that matter fill
 it; lambda comes from the table of cosines, is multiplied in float32, and only the product lambda coef is rounded to the
-type of the matrix product. Classes follow each other within a program: coefficients come from memory once.
+type of the matrix product.
 
 What sigma's gradient needs, sum_k (sum_axes 1 - cos w) result[k] other[k], is summed up from the registers: with the
 kept coefficients in the adjoint; where sigma belongs to the output channel with the cotangent in the forward form.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -22,10 +23,11 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from .configuration import Configuration
 from .cost import Cost
-from .mix import mix_dot, product_type, volume
+from .mix import PRODUCTS, mix_dot, product_type, volume
 from .tables import SpectrumTable, _frequency_index, _transfer
-from .tiles import interpreting, precision, tile
+from .tiles import entries, interpreting, precision, precision_of, tile
 
 Parity = tuple[int, ...]
 Item = tuple[int, int, int, int]
@@ -148,21 +150,55 @@ def smoothing(
 
 
 @triton.jit
-def _accumulate(
-    total, weight, jet, DEPTHWISE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr,
-    INTERPRETED: tl.constexpr,
+def _add_class(
+    total, source_ptr, w_ptr, factors_ptr, decay_0, decay_1, decay_2, s, group, row, r_inside, inside, damping,
+    k_0, k_1, k_2, h_0, s_0, h_1, s_1, h_2, s_2, size_0, size_1, size_2, n_rows, n_inner, n_sigma,
+    source_c, w_row, w_inner, w_j,
+    ITEMS: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, SIDE: tl.constexpr, DEPTHWISE: tl.constexpr,
+    PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr, BLOCK_I: tl.constexpr,
 ):  # fmt: skip
-    if DEPTHWISE:
-        total += weight.to(tl.float32) * jet
-    else:
-        total = mix_dot(weight, jet, total, PRODUCT, PRECISION, INTERPRETED)
+    """Total + sum over channels and the coefficients of one class; `damping` is the smoothing of a scale channel."""
+    for start in range(0, n_inner, BLOCK_I):
+        if DEPTHWISE:
+            inner, w_inside = row, r_inside
+            i_inside = r_inside
+            w_place = row * w_row
+        else:
+            inner = start + tl.arange(0, BLOCK_I)[:, None]
+            i_inside = inner < n_inner
+            column = start + tl.arange(0, BLOCK_I)[None, :]
+            w_inside = r_inside & (column < n_inner)
+            w_place = row * w_row + column * w_inner
+        channel = (group * n_inner + inner).to(tl.int64)
+        mask = i_inside & inside
+        value = tl.load(source_ptr + channel * source_c, mask=mask, other=0.0)
+        q = s * n_sigma + channel if SIDE == _INNER else s
+        if SIDE == _INNER:
+            value *= smoothing(decay_0, decay_1, decay_2, q, k_0, k_1, k_2, size_0, size_1, size_2, mask, AXES)
+        for t in tl.static_range(len(ITEMS)):
+            weight = tl.load(w_ptr + w_place + ITEMS[t][0] * w_j, mask=w_inside, other=0.0)
+            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[t][1], ITEMS[t][2], ITEMS[t][3])
+            if SIDE == _ROWS:
+                q_row = s * n_sigma + group * n_rows + row
+                weight = weight.to(tl.float32) * tl.load(
+                    factors_ptr + q_row * N_JET + ITEMS[t][0], mask=r_inside, other=0.0
+                )
+            elif SIDE == _INNER:
+                multiplier = multiplier * tl.load(factors_ptr + q * N_JET + ITEMS[t][0], mask=i_inside, other=0.0)
+            else:
+                multiplier = multiplier * damping * tl.load(factors_ptr + s * N_JET + ITEMS[t][0])
+            jet = value * multiplier
+            if DEPTHWISE:
+                total += weight.to(tl.float32) * jet
+            else:
+                total = mix_dot(weight, jet, total, PRODUCT, PRECISION, INTERPRETED)
     return total
 
 
 @triton.jit
 def _spectral_mix_kernel(
-    source_ptr, w_ptr, out_ptr, other_ptr, partial_ptr,
-    plan_ptr, factors_ptr, decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
+    source_ptr, w_ptr, out_ptr, other_ptr, partial_ptr, plan_ptr, factors_ptr,
+    decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
     tiles_p, tiles_r, n_rows, n_inner, n_sigma, plan_stride,
     source_class, source_s, source_b, source_c, source_0, source_1, source_2,
     out_class, out_s, out_b, out_c, out_0, out_1, out_2,
@@ -178,10 +214,13 @@ def _spectral_mix_kernel(
     if tl.load(plan_ptr) != 1:
         return
     r_0, r_1, r_2 = ranks(plan_ptr, AXES)
-    start_p = (tl.program_id(0) % tiles_p) * BLOCK_P
+    results: tl.constexpr = 1 if ADJOINT else len(CLASSES)
+    result = tl.program_id(0) % results
+    part = tl.program_id(0) // results
+    start_p = (part % tiles_p) * BLOCK_P
     if start_p >= r_0 * r_1 * r_2:
         return
-    b = (tl.program_id(0) // tiles_p).to(tl.int64)
+    b = (part // tiles_p).to(tl.int64)
     flat = start_p + tl.arange(0, BLOCK_P)[None, :]
     inside = flat < r_0 * r_1 * r_2
     k_2 = flat % r_2
@@ -190,69 +229,40 @@ def _spectral_mix_kernel(
     h_0, s_0, h_1, s_1, h_2, s_2 = waves(
         cosines_0, cosines_1, cosines_2, k_0, k_1, k_2, size_0, size_1, size_2, inside, AXES, CIRCULAR
     )
+    damping = inside
+    if SIDE != _ROWS and SIDE != _INNER:
+        damping = smoothing(decay_0, decay_1, decay_2, s, k_0, k_1, k_2, size_0, size_1, size_2, inside, AXES)
     group = tl.program_id(1) // tiles_r
     row = (tl.program_id(1) % tiles_r) * BLOCK_R + tl.arange(0, BLOCK_R)[:, None]
     r_inside = row < n_rows
-    channel = (group * n_rows + row).to(tl.int64)
     w_ptr += group * w_group
     source_ptr += s * source_s + b * source_b + (k_0 * source_0 + k_1 * source_1 + k_2 * source_2)
-    q_row = s * n_sigma + channel if SIDE == _ROWS else s
-    kept = r_inside & inside
     total = tl.zeros((BLOCK_R, BLOCK_P), dtype=tl.float32)
-    response = tl.zeros((BLOCK_R, 1), dtype=tl.float32)
     for c in tl.static_range(len(CLASSES)):
-        if not ADJOINT:
-            total = tl.zeros((BLOCK_R, BLOCK_P), dtype=tl.float32)
-        for start in range(0, n_inner, BLOCK_I):
-            if DEPTHWISE:
-                inner, w_inside = row, r_inside
-                i_inside = r_inside
-                w_place = row * w_row
-            else:
-                inner = start + tl.arange(0, BLOCK_I)[:, None]
-                i_inside = inner < n_inner
-                column = start + tl.arange(0, BLOCK_I)[None, :]
-                w_inside = r_inside & (column < n_inner)
-                w_place = row * w_row + column * w_inner
-            from_channel = (group * n_inner + inner).to(tl.int64)
-            mask = i_inside & inside
-            value = tl.load(source_ptr + (b * 0 + c) * source_class + from_channel * source_c, mask=mask, other=0.0)
-            q = s * n_sigma + from_channel if SIDE == _INNER else s
-            if SIDE == _INNER:
-                value *= smoothing(decay_0, decay_1, decay_2, q, k_0, k_1, k_2, size_0, size_1, size_2, mask, AXES)
-            for t in tl.static_range(len(CLASSES[c])):
-                jet = value * transfer(
-                    h_0, s_0, h_1, s_1, h_2, s_2, CLASSES[c][t][1], CLASSES[c][t][2], CLASSES[c][t][3]
-                )
-                weight = tl.load(w_ptr + w_place + CLASSES[c][t][0] * w_j, mask=w_inside, other=0.0)
-                if SIDE == _ROWS:
-                    factor = tl.load(factors_ptr + q_row * N_JET + CLASSES[c][t][0], mask=r_inside, other=0.0)
-                    weight = weight.to(tl.float32) * factor
-                elif SIDE == _INNER:
-                    jet *= tl.load(factors_ptr + q * N_JET + CLASSES[c][t][0], mask=i_inside, other=0.0)
-                else:
-                    jet *= tl.load(factors_ptr + q * N_JET + CLASSES[c][t][0])
-                total = _accumulate(total, weight, jet, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
-        if not ADJOINT or c == len(CLASSES) - 1:
-            if SIDE == _ROWS:
-                total *= smoothing(decay_0, decay_1, decay_2, q_row, k_0, k_1, k_2, size_0, size_1, size_2, kept, AXES)
-            elif SIDE != _INNER:
-                total *= smoothing(
-                    decay_0, decay_1, decay_2, q_row, k_0, k_1, k_2, size_0, size_1, size_2, inside, AXES
-                )
-            if STORE:
-                base = out_ptr + s * out_s + b * out_b + (b * 0 + c) * out_class
-                place = channel * out_c + (k_0 * out_0 + k_1 * out_1 + k_2 * out_2)
-                tl.store(base + place, total, mask=kept)
-            if RESPONSE:
-                base = other_ptr + s * other_s + b * other_b + (b * 0 + c) * other_class
-                place = channel * other_c + (k_0 * other_0 + k_1 * other_1 + k_2 * other_2)
-                other = tl.load(base + place, mask=kept, other=0.0)
-                response += tl.sum(total * other * (2 * (h_0 + h_1 + h_2)), 1)[:, None]
+        if ADJOINT or result == c:
+            total = _add_class(
+                total, source_ptr + (b * 0 + c) * source_class, w_ptr, factors_ptr, decay_0, decay_1, decay_2,
+                s, group, row, r_inside, inside, damping, k_0, k_1, k_2, h_0, s_0, h_1, s_1, h_2, s_2,
+                size_0, size_1, size_2, n_rows, n_inner, n_sigma, source_c, w_row, w_inner, w_j,
+                CLASSES[c], N_JET, AXES, SIDE, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED, BLOCK_I,
+            )  # fmt: skip
+    channel = (group * n_rows + row).to(tl.int64)
+    kept = r_inside & inside
+    if SIDE == _ROWS:
+        q = s * n_sigma + channel
+        total *= smoothing(decay_0, decay_1, decay_2, q, k_0, k_1, k_2, size_0, size_1, size_2, kept, AXES)
+    if STORE:
+        out_ptr += s * out_s + b * out_b + result.to(tl.int64) * out_class
+        place = channel * out_c + (k_0 * out_0 + k_1 * out_1 + k_2 * out_2)
+        tl.store(out_ptr + place, total, mask=kept)
     if RESPONSE:
-        part = tl.program_id(0).to(tl.int64) * tl.num_programs(2) + s
+        other_ptr += s * other_s + b * other_b + result.to(tl.int64) * other_class
+        place = channel * other_c + (k_0 * other_0 + k_1 * other_1 + k_2 * other_2)
+        other = tl.load(other_ptr + place, mask=kept, other=0.0)
+        response = tl.sum(total * other * (2 * (h_0 + h_1 + h_2)), 1)[:, None]
+        program = tl.program_id(0).to(tl.int64) * tl.num_programs(2) + s
         channels = tl.num_programs(1) // tiles_r * n_rows
-        tl.store(partial_ptr + part * channels + channel, response, mask=r_inside)
+        tl.store(partial_ptr + program * channels + channel, response, mask=r_inside)
 
 
 def class_strides(tensor: Tensor, ndim: int) -> tuple[int, ...]:
@@ -292,13 +302,15 @@ def launch_spectral_mix(
     n_groups, n_rows, n_inner = groups, per_in if adjoint else per_out, per_out if adjoint else per_in
     if depthwise:
         n_groups, n_rows, n_inner = 1, groups, 1
-    config = tile("spectral-depthwise" if depthwise else "spectral-mix", source.device, n_rows)
+    own = "" if tables.n_sigma == 1 else "-own"
+    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{own}", source.device, n_rows)
     z, y, x = volume(tables.sizes)
     tiles_p = triton.cdiv(z * y * x, config.blocks["BLOCK_P"])
     tiles_r = triton.cdiv(n_rows, config.blocks["BLOCK_R"])
-    grid = (batch * tiles_p, n_groups * tiles_r, n_scales)
+    # Classes of the same frequencies follow each other: all but the first find the coefficients in the cache.
+    grid = (batch * tiles_p * (1 if adjoint else len(classes)), n_groups * tiles_r, n_scales)
     partial = None
-    if other is not None:  # programs beyond the rank write nothing
+    if other is not None:  # of programs beyond the ranks nothing is written
         partial = torch.zeros(grid[0], n_scales, n_groups * n_rows, dtype=torch.float32, device=source.device)
     target = source if out is None else out
     partner = source if other is None else other
@@ -314,3 +326,37 @@ def launch_spectral_mix(
         PRECISION=precision(source.device), INTERPRETED=interpreting(), **config.blocks, **config.launch,
     )  # fmt: skip
     return None if partial is None else partial.sum(0)
+
+
+def table_types() -> dict[str, Any]:
+    """Types of `SpectralTables.arguments`."""
+    pointers = [f"{table}_{axis}" for table in ("decay", "cosines") for axis in range(3)]
+    return dict.fromkeys(pointers, "*fp32") | {"plan_ptr": "*i32", "factors_ptr": "*fp32"}
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: order 2 in two dimensions with every sigma, the rest in one precision."""
+    forward, adjoint = (False, SCALE, False), (True, SCALE, True)  # adjoint, side, response
+    cases = [("spectral-mix", 2, 2, "float32", forward), ("spectral-mix", 2, 2, "float32", adjoint)]
+    cases += [("spectral-mix", 2, 2, "bfloat16", adjoint), ("spectral-mix", 3, 2, "bfloat16", forward)]
+    cases += [
+        ("spectral-mix-own", 2, 2, "float32", (adjoint, side, True)) for adjoint in (False, True) for side in (1, 2)
+    ]
+    cases += [("spectral-depthwise", 2, 2, "float32", adjoint)]
+    for kernel, ndim, order, product, (is_adjoint, side, response) in cases:
+        layer = Layer(order, False, 1, 1.0, "discrete", "symmetric")
+        types = dict.fromkeys(("source_ptr", "out_ptr", "other_ptr", "partial_ptr"), "*fp32") | table_types()
+        types["w_ptr"] = f"*{PRODUCTS[product]}"
+        constants: dict[str, Any] = {
+            "CLASSES": tuple(parity_classes(layer, ndim).values()), "N_JET": len(layer.orders(ndim)), "AXES": ndim,
+            "CIRCULAR": False, "SIDE": side, "ADJOINT": is_adjoint, "DEPTHWISE": kernel == "spectral-depthwise",
+            "STORE": True, "RESPONSE": response, "PRODUCT": product, "PRECISION": precision_of(target),
+            "INTERPRETED": False, "source_2": 1, "out_2": 1, "other_2": 1,
+        }  # fmt: skip
+        name = f"{kernel.removeprefix('spectral-')}-{ndim}d-order{order}-{product}"
+        for least, entry in entries(kernel, target):
+            yield Configuration(
+                f"{name}-{'adjoint' if is_adjoint else 'forward'}-side{side}-from-{least}", _spectral_mix_kernel,
+                types, constants | entry.blocks,
+                num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=kernel != "spectral-depthwise",
+            )  # fmt: skip

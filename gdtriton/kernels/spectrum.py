@@ -18,6 +18,7 @@ Traffic: the input once per tile of rows (from the cache but for the first), bot
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -25,9 +26,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .configuration import Configuration
 from .cost import Cost
 from .tables import SpectrumTable, _frequency_index
-from .tiles import precision, tile
+from .tiles import entries, precision, precision_of, tile
 from .views import inner_and_vector_axes
 
 _ROOT_HALF = tl.constexpr(math.sqrt(0.5))
@@ -107,6 +109,7 @@ def _analysis_kernel(
     v_inside = (vector < n_vectors)[None, :]
     x_offset, _ = _columns(vector, n_channels, extent_i, extent_v, x_b, x_c, x_i, x_v)
     x_ptr += s * x_s + x_offset[None, :]
+    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
 
     half = (size + 1) // 2
     first = 2 * (pair + tl.arange(0, BLOCK_M))[:, None]  # symmetric rows of B_0, antisymmetric of B_1
@@ -136,7 +139,6 @@ def _analysis_kernel(
             odd_first = tl.dot(rows, change, odd_first, input_precision=PRECISION)
             rows = _basis(cosines_ptr, second, x, kept_second, size, norm, inverse_period, True, CIRCULAR)
             odd_second = tl.dot(rows, total, odd_second, input_precision=PRECISION)
-    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
     place = s * out_s + out_offset[None, :] + first.to(tl.int64) * out_n
     kept_first = (first < rank) & v_inside
     kept_second = (second < rank) & v_inside
@@ -174,6 +176,7 @@ def _synthesis_kernel(
     v_inside = (vector < n_vectors)[None, :]
     x_offset, channel = _columns(vector, n_channels, extent_i, extent_v, x_b, x_c, x_i, x_v)
     x_offset = s * x_s + x_offset[None, :]
+    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
 
     half = (size + 1) // 2
     pixel = (tl.program_id(0) % tiles_m) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -208,7 +211,6 @@ def _synthesis_kernel(
         near, far = near + bias, far + bias
     opposite = size - 1 - pixel
     kept = (pixel < half) & v_inside
-    out_offset, _ = _columns(vector, n_channels, extent_i, extent_v, out_b, out_c, out_i, out_v)
     out_ptr += s * out_s + out_offset[None, :]
     tl.store(out_ptr + pixel.to(tl.int64) * out_n, near.to(out_ptr.dtype.element_ty), mask=kept)
     far_kept = kept & (opposite != pixel)
@@ -232,7 +234,7 @@ def _launch(
         inner, vector = (0 if k is None else tensor.stride(3 + k) for k in others)
         return (*tensor.stride()[:3], inner, tensor.stride(3 + axis), vector)
 
-    config = tile(name, source.device, size)
+    config = tile(f"{name}-last" if axis == ndim - 1 else name, source.device, size)
     tiles_m = triton.cdiv(rows, config.blocks["BLOCK_M"])
     n_outer = source.shape[1] * source.shape[2]
     tiles_v = triton.cdiv(n_outer * extents[0] * extents[1], config.blocks["BLOCK_V"])
@@ -297,3 +299,25 @@ def launch_synthesis(
         _synthesis_kernel, "synthesis", pointers, source, out, axis, (out.shape[3 + axis] + 1) // 2, table, plan,
         constants, symmetric=symmetric, dtype=dtype,
     )  # fmt: skip
+
+
+def configurations(target: str) -> Iterator[Configuration]:
+    """What is compiled ahead of time: both axes of two dimensions, every parity, float32 and bfloat16 features."""
+    for kernel, name in ((_analysis_kernel, "analysis"), (_synthesis_kernel, "synthesis")):
+        forward = kernel is _analysis_kernel
+        for last, both, dtype in ((False, True, "fp32"), (False, not forward, "bf16"), (True, True, "fp32")):
+            types = dict.fromkeys(("x_ptr", "even_ptr", "odd_ptr", "out_ptr", "bias_ptr", "cosines_ptr"), "*fp32")
+            types |= {"x_ptr": f"*{dtype}"} if forward else {"out_ptr": f"*{dtype}", "bias_ptr": f"*{dtype}"}
+            types |= {"plan_ptr": "*i32", "norm": "fp32", "inverse_period": "fp32"}
+            types = {argument: kind for argument, kind in types.items() if argument in kernel.arg_names}
+            constants: dict[str, Any] = {"EVEN": True, "ODD": both, "CIRCULAR": False}
+            constants |= {"RANK": 3, "VECTOR_RANK": 1} if last else {"RANK": 1, "VECTOR_RANK": 0}
+            constants |= {"INNER_RANK": 0, "PRECISION": precision_of(target) if dtype == "fp32" else "tf32"}
+            constants |= {} if forward else {"HAS_BIAS": not last}
+            constants |= {"x_n": 1, "out_n": 1} if last else {"x_v": 1, "out_v": 1}
+            for least, entry in entries(f"{name}-last" if last else name, target):
+                yield Configuration(
+                    f"{'last' if last else 'first'}-{'both' if both else 'even'}-{dtype}-from-{least}",
+                    kernel, types, constants | entry.blocks,
+                    num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=True,
+                )  # fmt: skip

@@ -21,7 +21,7 @@ from ..axes import Layer
 from ..operators import jet_orders
 from .configuration import Configuration
 from .cost import Cost
-from .mix import PRODUCTS, Terms, difference, difference_terms, mix_dot, product_type, volume
+from .mix import PRODUCTS, Terms, difference, difference_terms, mix_dot, place_of, product_type, volume
 from .tiles import entries, interpreting, precision, precision_of, tile
 
 JETS_AT_ONCE = 6
@@ -54,7 +54,7 @@ def _store(target, total, kept, DEPTHWISE: tl.constexpr):
 @triton.jit
 def _weight_grad_kernel(
     g_ptr, u_ptr, partial_ptr, plan_ptr,
-    u_depth, u_height, u_width, depth, height, width, shift_z, shift_y, shift_x,
+    depth, height, width, shift_z, shift_y, shift_x,
     n_scales, batch, tiles_o, tiles_i, n_in, n_out, n_row, first, n_jet, chunk, plan_stride,
     g_s, g_b, g_c, g_z, g_y, g_x, u_s, u_b, u_c, u_z, u_y, u_x,
     TERMS: tl.constexpr, CHECK_ROUTE: tl.constexpr, DEPTHWISE: tl.constexpr,
@@ -90,12 +90,11 @@ def _weight_grad_kernel(
         z = pixel // (width * height)
         inside = pixel < volume
         mask = (in_channel < n_in)[:, None] & inside
-        place = z.to(tl.int64) * g_z + y.to(tl.int64) * g_y + x.to(tl.int64) * g_x
+        place = place_of(z, y, x, g_z, g_y, g_x)
         grad = tl.load(g_base + b * g_b + place, mask=(out_channel < n_out)[:, None] & inside, other=0.0)
-        base = u_base + b * u_b
-        z, y, x = z + shift_z, y + shift_y, x + shift_x
+        centre = u_base + b * u_b + place_of(z + shift_z, y + shift_y, x + shift_x, u_z, u_y, u_x)
         for j in tl.static_range(len(TERMS)):
-            jet = difference(base, z, y, x, mask, u_depth, u_height, u_width, u_z, u_y, u_x, TERMS[j])
+            jet = difference(centre, z, y, x, mask, depth, height, width, u_z, u_y, u_x, TERMS[j], False)
             if j == 0:
                 sum_0 = _add(sum_0, grad, jet, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
             elif j == 1:
@@ -156,7 +155,7 @@ def launch_weight_grad(
     config = tile("depthwise-weight-grad" if depthwise else "weight-grad", u.device, n_out)
     tiles_o = triton.cdiv(n_out, config.blocks["BLOCK_O"])
     tiles_i = 1 if depthwise else triton.cdiv(n_in, config.blocks["BLOCK_I"])
-    extent, u_extent = volume(grad.shape[3:]), volume(u.shape[3:])
+    extent = volume(grad.shape[3:])
     steps = batch * triton.cdiv(extent[0] * extent[1] * extent[2], config.blocks["BLOCK_P"])
     columns = n_groups * tiles_o * tiles_i
     chunk = triton.cdiv(steps, max(1, min(steps, PROGRAMS // (columns * n_scales))))
@@ -167,7 +166,7 @@ def launch_weight_grad(
     for first in range(0, len(terms), JETS_AT_ONCE):
         _weight_grad_kernel[grid](
             grad, u, partial, u if plan is None else plan,
-            *u_extent, *extent, *padding, *(shift,) * ndim,
+            *extent, *padding, *(shift,) * ndim,
             n_scales, batch, tiles_o, tiles_i, n_in, n_out, n_row, first, len(terms), chunk,
             0 if plan is None else plan.stride(0),
             *grad.stride()[:3], *padding, *grad.stride()[3:], *u.stride()[:3], *padding, *u.stride()[3:],

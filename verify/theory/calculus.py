@@ -75,7 +75,7 @@ def differentiate(term: Term, variable: str) -> Term:
             "cos": negate(apply("sin", args[0])),
         }[name]
         return mul(outer, inner)
-    if name in ("fact", "max", "D", "At", "Heat"):
+    if name in ("fact", "max", "D", "At", "Heat", "Sup", "Max"):
         raise FormulaError(f"cannot differentiate {name} in {variable}")
     orders = index or (ZERO,) * len(args)
     if len(orders) != len(args):

@@ -27,16 +27,32 @@ THEOREMS = (
     Theorem(
         "unit-mass-ndim",
         "continuous",
-        "Unit mass in N dimensions: the identity of the constants",
-        "The normalisation of the N-dimensional Gaussian is the product of the N one-dimensional ones, and its"
-        " exponent the sum, so its integral is the product of N integrals that are one.",
+        "Unit mass in N dimensions",
+        "The N-dimensional Gaussian is the product of N one-dimensional ones, so by Fubini its integral M(N) gains the"
+        " integral on the line with each axis, and is 1.",
         Statement(
-            {"s": "positive", "N": "natural"},
-            ("(2*pi*s**2)**(-N/2)*(s*2**(1/2))**N*(pi**(1/2))**N == 1",),
+            {"s": "positive", "r": "real", "x": "real", "N": "natural", "M": "function"},
+            (
+                "(2*pi*s**2)**(-(N + 1)/2)*exp(-(r**2 + x**2)/(2*s**2))"
+                " == (2*pi*s**2)**(-N/2)*exp(-r**2/(2*s**2))*g1(x, s)",
+                "M(N) == 1",
+            ),
+            GAUSS_1,
+            {
+                "no axis": Given("M(0) == 1"),
+                "Fubini": Given("M(N + 1) == M(N)*Int(g1(u, s), u, 1)", ("N",)),
+            },
         ),
-        (algebra(),),
+        (
+            algebra(),
+            induction(
+                "N",
+                algebra(use("given:no axis")),
+                algebra(use("given:Fubini"), use("IH"), use("unit-mass/1", "M(N)")),
+            ),
+        ),
         f"{LINDEBERG}, eq. (5)",
-        ("fubini",),
+        ("fubini", "induction"),
         ("unit-mass",),
         {"ndim": "N"},
     ),
@@ -157,64 +173,17 @@ THEOREMS = (
         "normalisation-factor",
         "continuous",
         "The factor of any other normalisation power",
-        "With sigma^(p m) instead of sigma^m the scaled image gives S^(m (p - 1)) times as much: 1 for all S exactly"
-        " if p = 1 or m = 0.",
-        Statement(_KERNEL, (f"{_JET_SCALED} == S**(m*(p - 1))*{_JET}",)),
-        (algebra(_TO_SCALED),),
+        "With sigma^(p m) instead of sigma^m the scaled image gives S^(m (p - 1)) times as much. Its"
+        " logarithm m (p - 1) log S vanishes for S other than 1 exactly if p = 1 or m = 0.",
+        Statement(
+            _KERNEL,
+            (f"{_JET_SCALED} == S**(m*(p - 1))*{_JET}", "log(S**(m*(p - 1))) == m*(p - 1)*log(S)"),
+        ),
+        (algebra(_TO_SCALED), algebra()),
         f"{LINDEBERG}, eq. (15)",
         ("change-of-variables",),
         ("derivative-of-scaled-kernel",),
         {"ndim": "N", "order": "m", "norm_power": "p"},
-    ),
-    Theorem(
-        "steering-recursion",
-        "continuous",
-        "Steering of every order: Pascal's rule for the coefficients",
-        "(c d_x + q d_y)^m expands with binomial coefficients: Pascal's rule carries order m to m + 1, for the"
-        " coefficient of any term k.",
-        Statement(
-            {"n": "natural", "k": "natural"},
-            (
-                "fact(n + 1)/(fact(k + 1)*fact(n - k)) == fact(n)/(fact(k)*fact(n - k))"
-                " + fact(n)/(fact(k + 1)*fact(n - k - 1))",
-            ),
-        ),
-        (algebra(),),
-        f"{LINDEBERG}, eqs. (7), (8)",
-        ("induction",),
-    ),
-    Theorem(
-        "steering-2d",
-        "continuous",
-        "Steering of orders 1 and 2 in the plane",
-        "Derivatives along the direction (cos t, sin t) are combinations of the Cartesian ones.",
-        Statement(
-            {"L": "function", "x": "real", "y": "real", "t": "real", "r": "real"},
-            (
-                "At(D(L(x + r*cos(t), y + r*sin(t)), r), r, 0) == cos(t)*D(L(x, y), x) + sin(t)*D(L(x, y), y)",
-                "At(D(L(x + r*cos(t), y + r*sin(t)), r, r), r, 0) == cos(t)**2*D(L(x, y), x, x)"
-                " + 2*cos(t)*sin(t)*D(L(x, y), x, y) + sin(t)**2*D(L(x, y), y, y)",
-            ),
-        ),
-        (algebra(), algebra()),
-        f"{LINDEBERG}, eqs. (7), (8)",
-    ),
-    Theorem(
-        "rotation",
-        "continuous",
-        "Rotation in the plane",
-        "The Laplacian and the length of the gradient do not change when the image is rotated.",
-        Statement(
-            {"L": "function", "x": "real", "y": "real", "t": "real"},
-            (
-                "D(L(x*cos(t) - y*sin(t), x*sin(t) + y*cos(t)), x, x)"
-                " + D(L(x*cos(t) - y*sin(t), x*sin(t) + y*cos(t)), y, y)"
-                " == L[2, 0](x*cos(t) - y*sin(t), x*sin(t) + y*cos(t))"
-                " + L[0, 2](x*cos(t) - y*sin(t), x*sin(t) + y*cos(t))",
-            ),
-        ),
-        (algebra(),),
-        f"{LINDEBERG}, section 4",
     ),
     Theorem(
         "sigma-ladder",

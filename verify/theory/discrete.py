@@ -202,18 +202,18 @@ THEOREMS = (
     _theorem(
         "error-expansion",
         "Leading discretisation error of every order",
-        "For order a + 2b with cos w = 1 - w^2/2 + w^4/24 - w^6 r and sin w/w = 1 - w^2/6 + w^4 q (Taylor, r and q"
-        " bounded), w = e u, e = 1/sigma: discrete over continuous jet is"
+        "For order a + 2b with cos w = 1 - w^2/2 + w^4/24 - w^6 r and sin w/w = 1 - w^2/6 + w^4 q (r and q"
+        " smooth in e), w = e u, e = 1/sigma: discrete over continuous jet is"
         " 1 + e^2 (u^4/24 - (a/6 + b/12) u^2) + O(e^4).",
-        {"e": "real", "u": "real", "r": "real", "q": "real", "a": "natural", "b": "natural"},
+        {"e": "real", "u": "real", "r": "function", "q": "function", "a": "natural", "b": "natural"},
         (
             "At(R(e), e, 0) == 1",
             "At(D(R(e), e), e, 0) == 0",
             "At(D(R(e), e, e), e, 0)/2 == u**4/24 - (a/6 + b/12)*u**2",
         ),
         definitions={
-            "R(e)": "exp(e**2*u**4/24 - e**4*u**6*r)*(1 - e**2*u**2/6 + e**4*u**4*q)**a"
-            "*(1 - e**2*u**2/12 + 2*e**4*u**4*r)**b"
+            "R(e)": "exp(e**2*u**4/24 - e**4*u**6*r(e))*(1 - e**2*u**2/6 + e**4*u**4*q(e))**a"
+            "*(1 - e**2*u**2/12 + 2*e**4*u**4*r(e))**b"
         },
     ),
     _theorem(

@@ -6,8 +6,8 @@ network certificate is re-derived from it without the prover.
 
 from dataclasses import dataclass
 
-from .continuous import LINDEBERG
-from .model import Given, Statement, Step, Theorem, Use, algebra, use
+from .continuous import LINDEBERG, NJET
+from .model import Given, Statement, Step, Theorem, Use, algebra, consequence, use
 
 RESIDUAL = "Perzanowski and Lindeberg, Scale-invariant Gaussian derivative residual networks (2026)"
 
@@ -49,6 +49,7 @@ RULES: dict[str, Rule] = {
         Rule("mean-scaling-canvas", "layer-mean", "any", "w"),
         Rule("scale-shift", "layer-scale-shift", "any", "w"),
         Rule("pool-over-scales", "layer-pool-over-scales", "equal", "w"),
+        Rule("logsumexp-over-scales", "layer-pool-logsumexp", "zero", "0"),
         Rule("convolution-over-scales", "layer-scale-convolution", "equal", "w"),
     )
 }
@@ -92,6 +93,7 @@ def _layer(
 
 
 F = "given:F is a field"
+_POOLED, _POOLED_IMAGE = "F(x, exp(t(k))*s)", "Fp(S*x, S*exp(t(k))*s)"
 G = "given:G is a field"
 
 THEOREMS = (
@@ -193,10 +195,18 @@ THEOREMS = (
     _layer(
         "spatial-maximum",
         "Spatial maximum: any weight",
-        "x -> S x permutes the points, so the set of values is the scaled set, and so is its supremum.",
-        "Fp(S*x, S*s) == S**w*F(x, s)",
-        use(F),
-        axioms=("supremum",),
+        "x -> S x permutes the points, so the set of values is the scaled set, and so is its supremum; in R^N.",
+        "Sup(Fp(u, S*s), u, N) == S**w*Sup(F(u, s), u, N)",
+        proof=(
+            consequence(
+                use("supremum-reindex", h="lambda u: Fp(u, S*s)"),
+                use("supremum-equal", h="lambda u: Fp(S*u, S*s)", k="lambda u: S**w*F(u, s)"),
+                use("supremum-scaled", c="S**w", h="lambda u: F(u, s)"),
+                needs=(algebra(use(F, x="point")),),
+            ),
+        ),
+        kinds={"N": "natural"},
+        axioms=("supremum-reindex", "supremum-equal", "supremum-scaled"),
     ),
     _layer(
         "centre",
@@ -248,15 +258,61 @@ THEOREMS = (
     ),
     _layer(
         "pool-over-scales",
-        "Pooling over all scales",
-        "If every scale channel is followed to its image, sums of any function of them agree; max and logsumexp"
-        " likewise as the set of values is the same (weight 0).",
-        "phi(Fp(S*x, S*s)) + phi(Fp(S*x, S*b*s)) == phi(F(x, s)) + phi(F(x, b*s))",
-        use("equal-arguments", f="phi", a="Fp(S*x, S*s)", b="F(x, s)"),
-        use("equal-arguments", f="phi", a="Fp(S*x, S*b*s)", b="F(x, b*s)"),
+        "Mean and maximum over any set of scale channels: equal weights",
+        "Channels at exp(t_k) s for any finite or infinite set of k, each followed to its image at S exp(t_k) s. What"
+        " a finite grid loses and gains at its ends is in the theorems on finite scale channels.",
+        (
+            f"Sum({_POOLED_IMAGE}, k)/n == S**w*Sum({_POOLED}, k)/n",
+            f"Max({_POOLED_IMAGE}, k) == S**w*Max({_POOLED}, k)",
+        ),
+        proof=(
+            consequence(
+                use("sum-equal", "1/n", h=f"lambda k: {_POOLED_IMAGE}", q=f"lambda k: S**w*{_POOLED}"),
+                needs=(algebra(use(F, s="exp(t(point))*s")),),
+            ),
+            consequence(
+                use("maximum-equal", h=f"lambda k: {_POOLED_IMAGE}", q=f"lambda k: S**w*{_POOLED}"),
+                use("maximum-scaled", c="S**w", h=f"lambda k: {_POOLED}"),
+                needs=(algebra(use(F, s="exp(t(point))*s")),),
+            ),
+        ),
+        kinds={"t": "function", "n": "positive"},
+        axioms=("sum-equal", "maximum-equal", "maximum-scaled"),
+    ),
+    _layer(
+        "pool-logsumexp",
+        "Logsumexp over any set of scale channels: weight 0",
+        "Equal values have equal exponentials, equal sums and equal logarithms.",
+        f"log(Sum(exp({_POOLED_IMAGE}), k)) == log(Sum(exp({_POOLED}), k))",
+        proof=(
+            consequence(
+                use(
+                    "equal-arguments",
+                    f="lambda y: log(y)",
+                    a=f"Sum(exp({_POOLED_IMAGE}), k)",
+                    b=f"Sum(exp({_POOLED}), k)",
+                ),
+                needs=(
+                    consequence(
+                        use("sum-equal", h=f"lambda k: exp({_POOLED_IMAGE})", q=f"lambda k: exp({_POOLED})"),
+                        needs=(
+                            consequence(
+                                use(
+                                    "equal-arguments",
+                                    f="lambda y: exp(y)",
+                                    a="Fp(S*x, S*exp(t(point))*s)",
+                                    b="F(x, exp(t(point))*s)",
+                                ),
+                                needs=(algebra(use(F, s="exp(t(point))*s")),),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
         fields={"F": "0"},
-        kinds={"phi": "function", "b": "positive"},
-        axioms=("equal-arguments", "supremum"),
+        kinds={"t": "function"},
+        axioms=("equal-arguments", "sum-equal"),
         drop="w",
     ),
     _layer(
@@ -282,6 +338,56 @@ THEOREMS = (
         axioms=("equal-arguments",),
         source=f"{RESIDUAL}, abstract",
         drop="w",
+    ),
+    Theorem(
+        "layer-sigma-gradient",
+        "layers",
+        "The sigma gradient of a layer",
+        "y = sum over a of w_a s^(p m_a) D_a L, m_a = |a|, with cotangent c: dLoss/ds = s <g_L, Q> +"
+        " (p/s) sum over a of m_a w_a dLoss/dw_a. Q is the Laplacian of L, K_a = D_a Q, g_L = sum w_a s^(p m_a) G_a"
+        " with G_a = D_a^T c; dLoss/dw_a = s^(p m_a) <c, D_a L>.",
+        Statement(
+            {
+                **dict.fromkeys(("c", "w", "m", "J", "K", "G", "Q"), "function"),
+                **{"s": "positive", "p": "real", "a": "integer", "i": "integer"},
+            },
+            (
+                "D(Sum(c(i)*Sum(w(a)*s**(p*m(a))*J(a, i, s), a), i), s)"
+                " == s*Sum(Sum(w(a)*s**(p*m(a))*G(a, i, s), a)*Q(i, s), i)"
+                " + p/s*Sum(m(a)*w(a)*Sum(c(i)*s**(p*m(a))*J(a, i, s), i), a)",
+            ),
+            {},
+            {
+                "diffusion": Given("D(J(a, i, s), s) == s*K(a, i, s)", ("a", "i", "s")),
+                "adjoint": Given("Sum(c(i)*K(a, i, s), i) == Sum(G(a, i, s)*Q(i, s), i)", ("a", "s")),
+            },
+        ),
+        (
+            consequence(
+                use("sum-exchange", "p/s", h="lambda i, a: c(i)*w(a)*m(a)*s**(p*m(a))*J(a, i, s)"),
+                use("sum-exchange", h="lambda i, a: c(i)*w(a)*s**(p*m(a))*J[0, 0, 1](a, i, s)"),
+                use(
+                    "sum-equal",
+                    h="lambda a: w(a)*s**(p*m(a))*Sum(c(i)*J[0, 0, 1](a, i, s), i)",
+                    q="lambda a: w(a)*s**(p*m(a))*s*Sum(G(a, i, s)*Q(i, s), i)",
+                ),
+                use("sum-exchange", "-s", h="lambda i, a: Q(i, s)*w(a)*s**(p*m(a))*G(a, i, s)"),
+                needs=(
+                    consequence(
+                        use(
+                            "sum-equal",
+                            "w(point)*s**(p*m(point))",
+                            h="lambda i: c(i)*J[0, 0, 1](point, i, s)",
+                            q="lambda i: c(i)*s*K(point, i, s)",
+                        ),
+                        use("given:adjoint", "w(point)*s**(p*m(point))*s", a="point"),
+                        needs=(algebra(use("given:diffusion", "c(point1)", a="point", i="point1")),),
+                    ),
+                ),
+            ),
+        ),
+        f"{NJET}, section 3.3",
+        ("sum-equal", "sum-exchange", "differentiate-under-integral"),
     ),
     Theorem(
         "residual-block-diffusion",

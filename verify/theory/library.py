@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import continuous, continuous2, discrete, layers, learned, wrong
+from . import borders, bounds, continuous, continuous2, discrete, errors, explicit, layers, learned, steering, wrong
 from .model import Refutation, Theorem
+from .parameters import Parameters
 
 TOPICS = {
     "continuous": "continuous theory, symbolic dimension",
@@ -17,8 +18,13 @@ _ALL = (
     *continuous.THEOREMS,
     continuous2.KERNEL_LEMMA,
     *continuous2.THEOREMS,
+    *explicit.THEOREMS,
+    *steering.THEOREMS,
     *layers.THEOREMS,
     *discrete.THEOREMS,
+    *borders.THEOREMS,
+    *bounds.THEOREMS,
+    *errors.THEOREMS,
     *learned.CHANNELS,
     *learned.LEARNED,
 )
@@ -32,9 +38,30 @@ def lookup(theorem_id: str, parameters: Mapping[str, Any]) -> Theorem:
     Raises:
         KeyError: no such theorem. ValueError: parameters that it does not have or are out of range.
     """
-    return THEOREMS[theorem_id]
+    from .specialise import specialise
+
+    theorem = THEOREMS[theorem_id]
+    chosen = Parameters.read(parameters)
+    if not chosen:
+        return theorem
+    found = specialise(theorem, chosen).theorem
+    if found.id != theorem_id:
+        raise ValueError(f"{theorem_id} does not hold for {chosen}")
+    return found
 
 
 def lookup_refutation(refutation_id: str, parameters: Mapping[str, Any]) -> Refutation:
-    """The refutation of that name."""
-    return REFUTATIONS[refutation_id]
+    """The refutation of that name, or of a theorem at parameters for which it does not hold.
+
+    Raises:
+        KeyError: no such statement. ValueError: parameters that it does not have, are out of range or keep it true.
+    """
+    from .specialise import specialise
+
+    chosen = Parameters.read(parameters)
+    if not chosen:
+        return REFUTATIONS[refutation_id]
+    found = specialise(THEOREMS[refutation_id], chosen).wrong
+    if found is None:
+        raise ValueError(f"{refutation_id} is not refuted for {chosen}")
+    return found

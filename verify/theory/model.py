@@ -13,7 +13,8 @@ Names = Mapping[str, str]
 class Axiom:
     """An assumption that a proof may use by name: a schematic relation, or (formula None) a principle in words.
 
-    `variables` may be replaced freely by formulas of their kind; `condition` names a check of the instance.
+    `variables` may be replaced freely by formulas of their kind; `condition` names a check of the instance. It
+    holds where its `needs` hold, for every value of `point` if that names a kind: obligations of `consequence`.
     """
 
     id: str
@@ -21,6 +22,8 @@ class Axiom:
     formula: str | None = None
     variables: Names = field(default_factory=dict)
     condition: str | None = None
+    needs: tuple[str, ...] = ()
+    point: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class Step:
     """One inference. `by` names the rule; `children` prove the obligations that the rule leaves, in its order.
 
     algebra            left - right equals the sum of the uses, as generalised polynomials
+    consequence        the same with axioms that have needs; the children prove these
     induction          base cases at `start`, then from `depth` previous values to the next; principle: induction
     constant           derivative in `variable` is zero, and the value at `start`; principle: mean-value
     increasing         left - right at `start` is >= 0 and its derivative is; principle: mean-value
+    convex             left - right is >= 0 at `start`, its slope is 0 there, its second derivative >= 0; mean-value
     order-types        the claim holds in every weak order of `names`
     branch-and-bound   interval enclosures over a subdivision of `box`
     """
@@ -107,6 +112,11 @@ class Refutation:
     theorem: str = ""
 
 
+def consequence(*uses: Use, needs: tuple[Step, ...]) -> Step:
+    """`algebra` with axioms that hold under conditions; `needs` proves the conditions, use by use."""
+    return Step("consequence", uses, children=needs)
+
+
 def algebra(*uses: Use) -> Step:
     """A step closed by normalisation, with facts."""
     return Step("algebra", uses)
@@ -126,6 +136,11 @@ def induction(variable: str, base: Step | tuple[Step, ...], step: Step, start: s
 def constant(variable: str, start: str, derivative: Step, value: Step) -> Step:
     """Left does not change with the variable, and its value at `start` is right."""
     return Step("constant", variable=variable, start=start, children=(derivative, value))
+
+
+def convex(variable: str, value: Step, slope: Step, curvature: Step, start: str = "0") -> Step:
+    """Left - right is >= 0 at `start`, has slope 0 there, and is convex on the line."""
+    return Step("convex", variable=variable, start=start, children=(value, slope, curvature))
 
 
 def increasing(variable: str, value: Step, slope: Step, start: str = "0") -> Step:

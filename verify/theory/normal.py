@@ -10,11 +10,13 @@ integrals. Sound for all values for which no denominator vanishes; incomplete: "
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import comb
 
-from .terms import FormulaError, Term, free_names, parts, substitute, symbol
+from .terms import BINDERS, FormulaError, Term, free_names, parts, substitute, symbol
 
 MAX_TERMS = 20_000
 MAX_POWER = 64
+MAX_POWER_TERMS = 5000
 MAX_BITS = 4000
 
 
@@ -92,10 +94,15 @@ def times(a: Poly, b: Poly) -> Poly:
             coefficient = c1 * c2
             if coefficient.numerator.bit_length() > MAX_BITS:
                 raise TooLargeError("a number grows too large")
-            if not m1 or not m2:
-                result = plus(result, {m1 | m2: coefficient})
-            else:
-                result = plus(result, _join(m1, m2), coefficient)
+            joined = _join(m1, m2) if m1 and m2 else {m1 | m2: Fraction(1)}
+            for monomial, factor in joined.items():
+                total = result.get(monomial, Fraction(0)) + coefficient * factor
+                if total:
+                    result[monomial] = total
+                else:
+                    result.pop(monomial, None)
+        if len(result) > MAX_TERMS:
+            raise TooLargeError("a product expands to too many terms")
     return result
 
 
@@ -169,7 +176,7 @@ def _shift(exponent: Exponent, by: int) -> Exponent:
 
 def integer_power(poly: Poly, n: int) -> Poly:
     """poly^n, n >= 0."""
-    if n > MAX_POWER and len(poly) > 1:
+    if len(poly) > 1 and (n > MAX_POWER or comb(n + len(poly) - 1, n) > MAX_POWER_TERMS):
         raise TooLargeError("a power of a sum is too large")
     result: Poly = {UNIT: Fraction(1)}
     for _ in range(n):
@@ -183,6 +190,8 @@ def positive_atom(atom: Atom, kinds: Kinds) -> bool:
         return kinds.is_positive(str(atom[1]))
     if atom[0] in ("e", "prime", "fact"):
         return True
+    if atom[0] in ("Int", "Sum"):
+        return all(positive_atom(a, kinds) for a, _ in atom[1])  # type: ignore[attr-defined]
     return atom[0] == "sum" and positive(thaw(atom[1]), kinds)  # type: ignore[arg-type]
 
 
@@ -347,7 +356,7 @@ def _application(term: Term, kinds: Kinds, depth: int) -> Poly:
         return _trig(name, normal(args[0], kinds, depth))
     if name == "fact":
         return _factorial(normal(args[0], kinds, depth), kinds)
-    if name in ("Int", "Sum"):
+    if name in BINDERS:
         return _integral(name, args, kinds, depth)
     if name in ("D", "At", "Heat"):
         raise FormulaError(f"{name} must be carried out first")
@@ -423,20 +432,39 @@ def _factorial(argument: Poly, kinds: Kinds) -> Poly:
 
 
 def _integral(name: str, args: tuple[Term, ...], kinds: Kinds, depth: int) -> Poly:
-    """Linear: constants leave, sums split; the bound variable gets a name that depends on the depth only."""
+    """The bound variable gets a name that depends on the depth only; integrals and sums are linear: constants leave."""
     if len(args) < 2 or args[1].head != "sym":
         raise FormulaError(f"{name} takes a formula, a variable and a dimension")
     old = str(args[1].data)
     fresh = f"bound.{depth}"
     body = normal(substitute(args[0], {old: symbol(fresh)}), _renamed(kinds, old, fresh), depth + 1)
     rest = tuple(freeze(normal(a, kinds, depth)) for a in args[2:])
+    if name in ("Sup", "Max"):
+        return {frozenset([((name, freeze(body), *rest), Fraction(1))]): Fraction(1)}
     total: Poly = {}
     for monomial, coefficient in body.items():
-        inside = {(a, e) for a, e in monomial if fresh in names_in((a, e))}
-        atom: Atom = (name, frozenset(inside), *rest)
-        outside = {frozenset(monomial - inside): coefficient}
+        inside, constants = _split(monomial, fresh)
+        atom: Atom = (name, inside, *rest)
+        outside = {constants: coefficient}
         total = plus(total, times(outside, {frozenset([(atom, Fraction(1))]): Fraction(1)}))
     return total
+
+
+def _split(monomial: Monomial, bound: str) -> tuple[Monomial, Monomial]:
+    """The factors with and without the bound variable; a^(b + c) is a^b a^c."""
+    inside: list[tuple[Atom, Exponent]] = []
+    outside: list[tuple[Atom, Exponent]] = []
+    for atom, exponent in monomial:
+        if bound in names_in(atom) or bound not in names_in(exponent):
+            (inside if bound in names_in(atom) else outside).append((atom, exponent))
+            continue
+        terms = thaw(exponent)
+        inner = {m: c for m, c in terms.items() if bound in names_in(m)}
+        outer = {m: c for m, c in terms.items() if m not in inner}
+        inside.append((atom, freeze(inner)))
+        if outer:
+            outside.append((atom, freeze(outer)))
+    return frozenset(inside), frozenset(outside)
 
 
 def _renamed(kinds: Kinds, old: str, fresh: str) -> Kinds:

@@ -6,13 +6,41 @@ algebra; the prover and the checker each carry the operators out by themselves.
 
 from typing import Any
 
+from .axioms import AXIOMS
 from .check import FORMAT, display
-from .model import Refutation, Statement, Step, Theorem
-from .terms import ONE, ZERO, Relation, Term, add, apply, negate, parse, parse_relation, symbol
+from .model import Refutation, Statement, Step, Theorem, Use
+from .terms import ONE, ZERO, Relation, Term, add, apply, negate, parse, parse_relation, substitute, symbol
 
 
-def obligations(goal: Relation, step: Step) -> list[Relation]:
+def needs(use: Use, points: int) -> list[Relation]:
+    """The conditions of an axiom at this use; `points` counts the named points around it."""
+    axiom = AXIOMS.get(use.fact)
+    if axiom is None:
+        return []
+    values = {k: parse(v) for k, v in use.values.items()}
+    if axiom.point:
+        values["point"] = symbol(point_name(points))
+    relations = [parse_relation(n) for n in axiom.needs]
+    return [Relation(substitute(r.left, values), r.op, substitute(r.right, values)) for r in relations]
+
+
+def point_name(points: int) -> str:
+    """The name of the next point inside `points` others."""
+    return f"point{points or ''}"
+
+
+def points_inside(step: Step, place: int, points: int) -> int:
+    """Named points around the child at `place` of a step inside `points` of them."""
+    if step.by != "consequence":
+        return points
+    owners = [use for use in step.uses for _ in needs(use, points)]
+    return points + bool(AXIOMS[owners[place].fact].point)
+
+
+def obligations(goal: Relation, step: Step, points: int = 0) -> list[Relation]:
     """What the rule of `step` leaves to show, in the order of its children."""
+    if step.by == "consequence":
+        return [relation for use in step.uses for relation in needs(use, points)]
     if not step.children:
         return []
     variable = symbol(step.variable)
@@ -29,16 +57,18 @@ def obligations(goal: Relation, step: Step) -> list[Relation]:
     if step.by == "constant":
         return [Relation(apply("D", goal.left, variable), "==", ZERO), at(goal, start)]
     difference = add(goal.left, negate(goal.right))
-    return [
-        at(Relation(difference, ">=", ZERO), start),
-        Relation(apply("D", difference, variable), ">=", ZERO),
-    ]
+    above = Relation(difference, ">=", ZERO)
+    slope = apply("D", difference, variable)
+    if step.by == "convex":
+        curvature = Relation(apply("D", slope, variable), ">=", ZERO)
+        return [at(above, start), at(Relation(slope, "==", ZERO), start), curvature]
+    return [at(above, start), Relation(slope, ">=", ZERO)]
 
 
-def flatten(goal: Relation, step: Step, steps: list[dict[str, Any]]) -> None:
+def flatten(goal: Relation, step: Step, steps: list[dict[str, Any]], points: int = 0) -> None:
     """Append the step and, in order, the steps of its obligations."""
     record: dict[str, Any] = {"number": len(steps) + 1, "shows": str(goal), "by": step.by}
-    if step.by == "algebra":
+    if step.by in ("algebra", "consequence"):
         record["uses"] = [
             {"fact": u.fact, "with": dict(u.values), "times": u.times, "derive": list(u.derive)} for u in step.uses
         ]
@@ -51,8 +81,8 @@ def flatten(goal: Relation, step: Step, steps: list[dict[str, Any]]) -> None:
         if step.by == "induction":
             record["depth"] = step.depth
     steps.append(record)
-    for obligation, child in zip(obligations(goal, step), step.children, strict=True):
-        flatten(obligation, child, steps)
+    for place, (obligation, child) in enumerate(zip(obligations(goal, step, points), step.children, strict=True)):
+        flatten(obligation, child, steps, points_inside(step, place, points))
 
 
 def statement_json(statement: Statement) -> dict[str, Any]:

@@ -1,139 +1,98 @@
-"""Formulas as LaTeX and as MathML, from the formula language. Plain Python: the checker uses it too.
+"""Formulas of the language as mathematics. Plain Python: the checker uses it too.
 
-One small document tree (`Box`) is built from a formula and printed in either notation, so the two never differ.
+One document tree (`notation.Box`) is built from a formula and printed in each notation, so they never differ.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 
-from .terms import MINUS_ONE, Relation, Term, parts
+from .notation import REALS, SPACE, Box, fence, flat, latex, mathml, row, sign
+from .terms import MINUS_ONE, ONE, Relation, Term, number, parts
 
-LETTERS = dict(
-    zip(
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "zeta",
-            "eta",
-            "theta",
-            "kappa",
-            "lambda",
-            "mu",
-            "nu",
-            "xi",
-            "pi",
-            "rho",
-            "sigma",
-            "tau",
-            "phi",
-            "chi",
-            "psi",
-            "omega",
-        ],
-        "αβγδεζηθκλμνξπρστφχψω",
-        strict=True,
-    )
-)
-GREEK = frozenset(LETTERS)
-UPRIGHT = frozenset({"exp", "log", "sin", "cos", "max", "relu"})
-SIGNS = {"==": ("=", "="), ">=": (r"\ge", "≥"), "<=": (r"\le", "≤"), ">": (">", ">")}
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A piece of mathematics: kind row, name, number, sign, frac, sup, sub, root, fence or words."""
-
-    kind: str
-    text: str = ""
-    inner: "tuple[Box, ...]" = ()
-
-
-def row(*boxes: Box) -> Box:
-    """Boxes side by side."""
-    return Box("row", "", boxes)
-
-
-def sign(latex: str, unicode: str = "") -> Box:
-    """An operator sign, with its LaTeX and its character."""
-    return Box("sign", latex, (Box("char", unicode or latex),))
-
-
-def fence(inner: Box) -> Box:
-    """Parentheses."""
-    return Box("fence", "", (inner,))
+UPRIGHT = frozenset({"log", "sin", "cos", "max", "relu"})
+SIGNS = {"==": ("=", "="), ">=": (r"\geq", "≥"), "<=": (r"\leq", "≤"), ">": (">", ">")}
+LOGIC = {
+    "le": (r"\leq", "≤"),
+    "same": ("=", "="),
+    "both": (r"\wedge", "∧"),
+    "either": (r"\vee", "∨"),
+    "iff": (r"\Leftrightarrow", "⇔"),
+}
+SUBSCRIPTED = re.compile(r"([a-w])([xyz]+)\Z")
+MINUS = Box("minus")
+HALF = Fraction(1, 2)
 
 
 def name_box(name: str) -> Box:
-    """A variable: `sigma_0` is sigma with subscript 0, `Lxx` as it stands."""
+    """A variable: `sigma_0` is sigma with subscript 0, `Fp` is F', `sxy` is s with subscript xy."""
+    if name == "lam":
+        name = "lambda"
+    if len(name) == 2 and name[0].isupper() and name[1] == "p":
+        return Box("prime", "", (Box("name", name[0]),))
+    if name.endswith("_"):  # renamed, because the name was taken
+        return Box("prime", "", (name_box(name[:-1]),))
     head, _, tail = name.partition("_")
-    while head and head[-1].isdigit() and len(head) > 1 and not tail:
+    if match := SUBSCRIPTED.match(head):
+        head, tail = match.groups()
+    while head[-1].isdigit() and len(head) > 1 and not tail:
         head, tail = head[:-1], head[-1]
     if tail:
-        return Box(
-            "sub",
-            "",
-            (Box("name", head), name_box(tail) if not tail.isdigit() else Box("number", tail)),
-        )
+        return Box("sub", "", (Box("name", head), Box("number" if tail.isdigit() else "name", tail)))
     return Box("name", name)
 
 
 def build(term: Term, level: int = 0) -> Box:
     """The formula as a box; level 0 sum, 1 product, 2 base of a power."""
-    if term.head == "num":
-        assert isinstance(term.data, Fraction)
-        value = term.data
-        box: Box = Box("number", str(abs(value.numerator)))
-        if value.denominator != 1:
-            box = Box("frac", "", (box, Box("number", str(value.denominator))))
-        box = row(sign("-", "−"), box) if value < 0 else box
-        return fence(box) if (value < 0 and level) or (level >= 2 and value.denominator != 1) else box
-    if term.head == "sym":
-        return name_box(str(term.data))
-    if term.head == "add":
-        boxes: list[Box] = []
-        for i, a in enumerate(term.args):
-            negative, rest = _split_sign(a)
-            if i or negative:
-                boxes.append(sign("-", "−") if negative else sign("+"))
-            boxes.append(build(rest, 1 if negative and rest.head == "add" else 0))
-        box = row(*boxes)
-        return fence(box) if level else box
-    if term.head == "mul":
-        return _product(term, level)
-    if term.head == "pow":
-        return _power(term, level)
-    if term.head == "lam":
-        assert isinstance(term.data, tuple)
-        names = _commas([name_box(n) for n in term.data])
-        return row(names, sign(r"\mapsto", "↦"), build(term.args[0]))
+    match term.head:
+        case "num":
+            assert isinstance(term.data, Fraction)
+            box = _rational(abs(term.data))
+            box = row(MINUS, box) if term.data < 0 else box
+            return fence(box) if (term.data < 0 and level) or (level >= 2 and term.data.denominator != 1) else box
+        case "sym":
+            return name_box(str(term.data))
+        case "add":
+            box = row(*(b for i, a in enumerate(term.args) for b in _summand(a, i == 0)))
+            return fence(box) if level else box
+        case "mul":
+            return _product(term, level)
+        case "pow":
+            return _power(term, level)
+        case "lam":
+            assert isinstance(term.data, tuple)
+            names = _commas([name_box(n) for n in term.data])
+            return row(names, sign(r"\mapsto", "↦"), build(term.args[0]))
     return _application(term, level)
 
 
+def _rational(value: Fraction) -> Box:
+    whole = Box("number", str(value.numerator))
+    return whole if value.denominator == 1 else Box("frac", "", (whole, Box("number", str(value.denominator))))
+
+
+def _summand(term: Term, first: bool) -> list[Box]:
+    negative, rest = _split_sign(term)
+    box = build(rest, 1 if negative and rest.head == "add" else 0)
+    if first:
+        return [MINUS, box] if negative else [box]
+    return [sign("-", "−") if negative else sign("+"), box]
+
+
 def _split_sign(term: Term) -> tuple[bool, Term]:
-    if term.head == "mul":
-        first = term.args[0]
-        if first == MINUS_ONE:
-            rest = term.args[1:]
-            return True, rest[0] if len(rest) == 1 else Term("mul", None, rest)
-        if isinstance(first.data, Fraction) and first.data < 0:
-            return True, Term("mul", None, (Term("num", -first.data), *term.args[1:]))
+    """Whether a minus stands before it, and what follows."""
     if isinstance(term.data, Fraction) and term.data < 0:
-        return True, Term("num", -term.data)
+        return True, number(-term.data)
+    if term.head == "mul":
+        coefficient, factors = _coefficient(term)
+        if coefficient < 0:
+            return True, _times(-coefficient, factors)
     return False, term
 
 
-def _inverse(term: Term) -> Term | None:
-    """The base to a positive power if the term is a negative power, else None."""
-    if term.head == "pow":
-        base, exponent = term.args
-        if isinstance(exponent.data, Fraction) and exponent.data < 0:
-            return base if exponent.data == -1 else Term("pow", None, (base, Term("num", -exponent.data)))
-    return None
+def _times(coefficient: Fraction, factors: list[Term]) -> Term:
+    kept = factors if coefficient == 1 and factors else [number(coefficient), *factors]
+    return kept[0] if len(kept) == 1 else Term("mul", None, tuple(kept))
 
 
 def _flatten(term: Term) -> list[Term]:
@@ -142,33 +101,73 @@ def _flatten(term: Term) -> list[Term]:
     return [term]
 
 
-def _product(term: Term, level: int) -> Box:
-    negative, term = _split_sign(term)
-    above: list[Term] = []
-    below: list[Term] = []
+def _coefficient(term: Term) -> tuple[Fraction, list[Term]]:
+    """The numbers of a product multiplied together, and the other factors."""
+    coefficient, factors = Fraction(1), []
     for factor in _flatten(term):
-        inverse = _inverse(factor)
-        if inverse is None:
-            above.append(factor)
+        if isinstance(factor.data, Fraction):
+            coefficient *= factor.data
+        elif factor.head == "pow" and factor.args[1] == MINUS_ONE and isinstance(factor.args[0].data, Fraction):
+            coefficient /= factor.args[0].data
         else:
+            factors.append(factor)
+    return coefficient, factors
+
+
+def _inverse(term: Term) -> Term | None:
+    """The base to a positive power if the term is a negative whole power or one over a root, else None."""
+    if term.head == "pow":
+        base, exponent = term.args
+        if (
+            isinstance(exponent.data, Fraction)
+            and exponent.data < 0
+            and (
+                exponent.data.denominator == 1 or (exponent.data == -HALF and (base.head != "sym" or base.data == "pi"))
+            )
+        ):
+            return base if exponent.data == -1 else Term("pow", None, (base, number(-exponent.data)))
+    return None
+
+
+def _is_integral(term: Term) -> bool:
+    return term.head == "app" and parts(term)[0] in ("Int", "Sum")
+
+
+def _product(term: Term, level: int) -> Box:
+    coefficient, factors = _coefficient(term)
+    negative, coefficient = coefficient < 0, abs(coefficient)
+    integrals = [f for f in factors if _is_integral(f)]
+    above, below = [], []
+    for factor in factors:
+        inverse = _inverse(factor)
+        if inverse is not None:
             below.append(inverse)
-    box = _factors(above)
+        elif not _is_integral(factor):
+            above.append(factor)
+    if coefficient.denominator != 1:
+        below.insert(0, number(coefficient.denominator))
+    if coefficient.numerator != 1 or not (above or below or integrals):
+        above.insert(0, number(coefficient.numerator))
+    boxes = [_factors(above)] if above or below else []
     if below:
-        box = Box("frac", "", (_factors(above, bool(len(above) > 1)), _factors(below, len(below) > 1)))
-    box = row(sign("-", "−"), box) if negative else box
-    return fence(box) if level >= 2 or (negative and level) else box
+        boxes = [Box("frac", "", (*boxes, _factors(below)))]
+    for i, integral in enumerate(integrals, 1):
+        # only the last integral can go without parentheses
+        boxes += [SPACE] * bool(boxes) + [build(integral, int(i < len(integrals)))]
+    box = row(*([MINUS] * negative), *boxes)
+    return fence(box) if level >= 2 or (level and (negative or integrals)) else box
 
 
-def _factors(factors: Sequence[Term], inside: bool = True) -> Box:
+def _factors(factors: Sequence[Term]) -> Box:
     if not factors:
         return Box("number", "1")
     if len(factors) == 1:
-        return build(factors[0], 1 if inside else 0)
+        return build(factors[0])
     boxes: list[Box] = []
     for i, factor in enumerate(factors):
         digits = factor.head == "num" or (factor.head == "pow" and factor.args[0].head == "num")
         if i:
-            boxes.append(sign(r"\cdot", "·") if digits else sign(r"\,", "\u2009"))
+            boxes.append(sign(r"\cdot", "·") if digits else SPACE)
         boxes.append(build(factor, 1))
     return row(*boxes)
 
@@ -179,128 +178,92 @@ def _power(term: Term, level: int) -> Box:
     if inverse is not None:
         box = Box("frac", "", (Box("number", "1"), build(inverse)))
         return fence(box) if level >= 2 else box
-    if exponent.data == Fraction(1, 2):
+    if exponent == ONE:
+        return build(base, level)
+    if exponent.data == HALF:
         return Box("root", "", (build(base),))
-    box = Box("sup", "", (build(base, 2), build(exponent)))
+    box = Box("sup", "", (build(base, 2), flat(build(exponent))))
     return fence(box) if level >= 2 else box
 
 
 def _commas(boxes: Sequence[Box]) -> Box:
-    pieces: list[Box] = []
-    for i, box in enumerate(boxes):
-        pieces += [sign(","), box] if i else [box]
-    return row(*pieces)
+    return row(*(b for i, box in enumerate(boxes) for b in ([sign(","), box] if i else [box])))
 
 
 def _partial(variable: Box, count: int) -> Box:
-    symbol_ = Box("sub", "", (sign(r"\partial", "∂"), variable))
-    return Box("sup", "", (symbol_, Box("number", str(count)))) if count > 1 else symbol_
+    sign_ = sign(r"\partial", "∂")
+    if count > 1:
+        return Box("subsup", "", (sign_, variable, Box("number", str(count))))
+    return Box("sub", "", (sign_, variable))
 
 
 def _application(term: Term, level: int) -> Box:
     name, index, args = parts(term)
     if name == "exp":
-        box = Box("sup", "", (Box("name", "e"), build(args[0])))
+        box = Box("sup", "", (Box("upright", "e"), flat(build(args[0]))))
         return fence(box) if level >= 2 else box
     if name == "fact":
         return row(build(args[0], 2), sign("!"))
+    if name in LOGIC and len(args) == 2:
+        box = row(build(args[0]), sign(*LOGIC[name]), build(args[1]))
+        return box if name == "iff" else fence(box)
     if name == "D" and args:
         counts: dict[Term, int] = {}
         for a in args[1:]:
             counts[a] = counts.get(a, 0) + 1
-        box = row(*(_partial(build(v), c) for v, c in counts.items()), build(args[0], 2))
+        box = row(*(_partial(build(v), c) for v, c in counts.items()), SPACE, build(args[0], 2))
         return fence(box) if level >= 2 else box
     if name == "At" and len(args) == 3:
-        at = row(build(args[1]), sign("="), build(args[2]))
-        return Box("sub", "", (row(fence(build(args[0])), sign("|")), at))
-    if name == "Int" and len(args) == 3:
-        space = Box("sup", "", (Box("space"), build(args[2])))
-        box = row(
-            Box("sub", "", (sign(r"\int", "∫"), space)),
-            build(args[0], 1),
-            sign(r"\,d", "d"),
-            build(args[1]),
-        )
+        return _evaluation(term)
+    if name in ("Int", "Sum") and len(args) >= 2:
+        box = _integral(name, args)
         return fence(box) if level else box
-    if name == "Sum" and args:
-        box = row(Box("sub", "", (sign(r"\sum", "∑"), build(args[1]))), build(args[0], 1))
+    if name in ("Sup", "Max") and len(args) >= 2:
+        box = row(Box("sub", "", (Box("upright", name.lower()), build(args[1]))), SPACE, build(args[0], 1))
         return fence(box) if level else box
     if name == "Heat" and len(args) >= 3:
-        half = Box(
-            "frac",
-            "",
-            (Box("sup", "", (build(args[1], 2), Box("number", "2"))), Box("number", "2")),
-        )
-        nabla = Box("sup", "", (sign(r"\nabla", "∇"), Box("number", "2")))
-        box = row(Box("sup", "", (Box("name", "e"), row(half, nabla))), fence(build(args[0])))
-        return fence(box) if level >= 2 else box
+        square, nabla = (Box("sup", "", (b, Box("number", "2"))) for b in (build(args[1], 2), sign(r"\nabla", "∇")))
+        smoothing = Box("sup", "", (Box("upright", "e"), row(square, nabla, Box("slash"), Box("number", "2"))))
+        return row(smoothing, fence(build(args[0])))
     head = Box("upright", name) if name in UPRIGHT else name_box(name)
     if index:
         head = Box("sup", "", (head, fence(_commas([build(i) for i in index]))))
-    return row(head, fence(_commas([build(a) for a in args])))
+    return row(head, fence(_commas([flat(build(a)) for a in args])))
+
+
+def _evaluation(term: Term) -> Box:
+    """A formula at values of its variables: all of them after one bar."""
+    values: list[Box] = []
+    while term.head == "app" and parts(term)[0] == "At":
+        _, _, (term, variable, value) = parts(term)
+        values.append(row(build(variable), sign("="), build(value)))
+    body = build(term)
+    inner = body if body.kind == "fence" else fence(body)
+    return row(inner, Box("sub", "", (sign("|"), _commas(values[::-1]))))
+
+
+def _integral(name: str, args: Sequence[Term]) -> Box:
+    if name == "Sum":
+        return row(Box("sub", "", (sign(r"\sum", "∑"), build(args[1]))), SPACE, build(args[0], 1))
+    line = len(args) < 3 or args[2].data == 1
+    space = REALS if line else Box("sup", "", (REALS, build(args[2])))
+    nested = args[0].head == "app" and parts(args[0])[0] == "Int"
+    body = build(args[0], 0 if nested else 1)
+    return row(
+        Box("sub", "", (sign(r"\int", "∫"), space)),
+        SPACE,
+        body,
+        SPACE,
+        Box("upright", "d"),
+        build(args[1]),
+    )
 
 
 def relation_box(relation: Relation) -> Box:
-    """Left = right."""
+    """Left = right; a truth value that is 1 stands alone."""
+    if relation.left.head == "app" and parts(relation.left)[0] in LOGIC and relation.right == number(1):
+        return build(relation.left)
     return row(build(relation.left), sign(*SIGNS[relation.op]), build(relation.right))
-
-
-def latex(box: Box) -> str:
-    """The box as LaTeX, without dollar signs."""
-    inner = [latex(b) for b in box.inner] if box.kind != "sign" else []
-    match box.kind:
-        case "row":
-            return " ".join(inner)
-        case "name":
-            if box.text in GREEK:
-                return f"\\{box.text}"
-            return box.text if len(box.text) == 1 else f"\\mathrm{{{box.text}}}"
-        case "number" | "sign":
-            return box.text
-        case "upright":
-            return f"\\{box.text}" if box.text != "relu" else r"\operatorname{relu}"
-        case "frac":
-            return f"\\frac{{{inner[0]}}}{{{inner[1]}}}"
-        case "sup":
-            return f"{{{inner[0]}}}^{{{inner[1]}}}"
-        case "sub":
-            return f"{inner[0]}_{{{inner[1]}}}"
-        case "root":
-            return f"\\sqrt{{{inner[0]}}}"
-        case "fence":
-            return f"\\left({inner[0]}\\right)"
-        case "space":
-            return r"\mathbb{R}"
-    raise ValueError(f"latex: unknown box {box.kind}")
-
-
-def mathml(box: Box) -> str:
-    """The box as presentation MathML, without the surrounding `math` element."""
-    inner = [mathml(b) for b in box.inner] if box.kind != "sign" else []
-    match box.kind:
-        case "row":
-            return f"<mrow>{''.join(inner)}</mrow>"
-        case "name":
-            text = LETTERS.get(box.text, box.text)
-            variant = ' mathvariant="normal"' if len(text) > 1 else ""
-            return f"<mi{variant}>{escape(text)}</mi>"
-        case "upright":
-            return f"<mi>{escape(box.text)}</mi>"
-        case "number":
-            return f"<mn>{escape(box.text)}</mn>"
-        case "sign":
-            character = box.inner[0].text
-            if character == "\u2009":
-                return '<mspace width="0.17em"/>'
-            return f"<mo>{escape(character)}</mo>"
-        case "frac" | "sup" | "sub" | "root":
-            tag = {"frac": "mfrac", "sup": "msup", "sub": "msub", "root": "msqrt"}[box.kind]
-            return f"<{tag}>{''.join(inner)}</{tag}>"
-        case "fence":
-            return f"<mrow><mo>(</mo>{inner[0]}<mo>)</mo></mrow>"
-        case "space":
-            return "<mi>ℝ</mi>"
-    raise ValueError(f"mathml: unknown box {box.kind}")
 
 
 def relation_latex(relation: Relation) -> str:
@@ -308,7 +271,6 @@ def relation_latex(relation: Relation) -> str:
     return latex(relation_box(relation))
 
 
-def relation_mathml(relation: Relation, *, block: bool = True) -> str:
-    """A relation as a `math` element."""
-    display = "block" if block else "inline"
-    return f'<math display="{display}">{mathml(relation_box(relation))}</math>'
+def relation_mathml(relation: Relation) -> str:
+    """A relation as a `math` element on lines of its own."""
+    return f"<math display='block'>{mathml(relation_box(relation))}</math>"

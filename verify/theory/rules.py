@@ -11,16 +11,15 @@ from .field import vanishes
 from .normal import (
     E,
     Kinds,
-    Poly,
     cleared,
     freeze,
     integer_valued,
     names_in,
     normal,
-    plus,
     positive,
     thaw,
 )
+from .spelling import empty, respelled
 from .terms import (
     ONE,
     ZERO,
@@ -28,6 +27,7 @@ from .terms import (
     Relation,
     Term,
     add,
+    apply,
     free_names,
     mul,
     negate,
@@ -45,6 +45,7 @@ PRINCIPLES = {
     "induction": "induction",
     "constant": "mean-value",
     "increasing": "mean-value",
+    "convex": "mean-value",
 }
 
 
@@ -69,6 +70,8 @@ class Fact:
     relation: Relation
     replaceable: Mapping[str, str]
     condition: str | None = None
+    needs: tuple[Relation, ...] = ()
+    point: str = ""
 
 
 @dataclass
@@ -102,29 +105,40 @@ class Context:
             raise FormulaError(f"undeclared name {sorted(unknown)[0]}")
 
 
+@dataclass(frozen=True)
+class Goal:
+    """An obligation as it is written, with D and At to be carried out, and expanded; and where it holds."""
+
+    written: Relation
+    expanded: Relation
+    context: Context
+
+
+def goal_of(text: str, context: Context) -> Goal:
+    """A claim of the statement."""
+    return Goal(parse_relation(text), context.read_relation(text), context)
+
+
 def same(a: Relation, b: Relation, kinds: Kinds) -> bool:
-    """The same relation up to rewriting both sides, a common non-zero factor, and turning it round."""
-    if a.op != b.op:
-        flipped = {"==": "==", ">=": "<=", "<=": ">=", ">": "<"}[b.op]
-        if flipped != a.op:
-            return False
-        b = Relation(b.right, flipped, b.left)
-    left, right = normal(a.left, kinds), normal(a.right, kinds)
-    other_left, other_right = normal(b.left, kinds), normal(b.right, kinds)
-    if _proportional((left, right), (other_left, other_right), a.op):
-        return True
-    return a.op == "==" and _proportional((left, right), (other_right, other_left), a.op)
-
-
-def _proportional(a: tuple[Poly, Poly], b: tuple[Poly, Poly], op: str) -> bool:
-    side = 0 if b[0] else 1
-    if not b[side] or not a[side]:
-        return a == b
-    monomial = next(iter(b[side]))
-    ratio = a[side].get(monomial, Fraction(0)) / b[side][monomial]
-    if not ratio or (op != "==" and ratio < 0):
+    """The same relation up to rewriting both sides and turning it round; `b` may not be `x == x` where `a` is not."""
+    if empty(b) and not empty(a):
         return False
-    return all(a[i] == plus({}, b[i], ratio) for i in (0, 1))
+    first, second = ([normal(t, kinds) for t in (r.left, r.right)] for r in (a, b))
+    if a.op == b.op and first == second:
+        return True
+    turned = {"==": "==", ">=": "<=", "<=": ">=", ">": "<"}[b.op]
+    return a.op == turned and first == second[::-1] and first[0] != first[1]
+
+
+def shows(goal: Goal, text: Any, context: Context) -> bool:
+    """The displayed relation is the obligation, respelled; or equal to it where that is not about numbers alone."""
+    kinds = context.kinds
+    relation = context.read_relation(text)
+    if respelled(goal.written, parse_relation(text), kinds):
+        return True
+    left, right = (normal(t, kinds) for t in (goal.expanded.left, goal.expanded.right))
+    numbers = all(isinstance(freeze(p), Fraction) for p in (left, right))
+    return not numbers and same(goal.expanded, relation, kinds)
 
 
 def admits(value: Term, kind: str, kinds: Kinds) -> bool:
@@ -176,9 +190,9 @@ def decays(function: Term, kinds: Kinds) -> bool:
 def _equal_by_hypothesis(name: str, values: Mapping[str, Term], context: Context) -> None:
     """The two things that an instance equates are equal by one hypothesis `... is a field`, at some values."""
     if name == "equal-arguments":
-        pair = values["a"], values["b"]
+        pair = values.get("a", symbol("a")), values.get("b", symbol("b"))
     else:
-        if any(values[n].head != "lam" or len(values[n].args) != 1 for n in ("h", "k")):
+        if any(n not in values or values[n].head != "lam" for n in ("h", "k")):
             raise FormulaError(f"{name} needs functions")
         point = symbol("point_of_integration")
         sides = (substitute(Term("app", ("h", 0), (point,)), {"h": values[n]}) for n in ("h", "k"))
@@ -204,8 +218,8 @@ def _spots(term: Term, context: Context) -> Iterator[dict[str, Term]]:
         yield {"x": mul(shrink, term.args[0]), "s": mul(shrink, term.args[1])}
 
 
-def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]:
-    """The relation that a use contributes, and its coefficient."""
+def _instance(use: Mapping[str, Any], context: Context, left_over: list[Goal] | None) -> tuple[Relation, Term]:
+    """The relation that a use contributes, and its coefficient; its needs go to `left_over` if that is given."""
     name = use["fact"]
     fact = context.facts.get(name)
     if fact is None:
@@ -228,8 +242,12 @@ def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]
             raise FormulaError(f"{variable} of {name} must be {kind}, got {value}")
         if fact.condition == "decays" and kind == "function" and not decays(value, context.kinds):
             raise FormulaError(f"{variable} of {name} must vanish at infinity, got {value}")
-    if fact.condition == "equal":
+    if fact.needs and left_over is not None:
+        left_over += _needs(fact, values, {k: parse(v) for k, v in use["with"].items()}, context)
+    elif fact.condition == "equal":
         _equal_by_hypothesis(name, values, context)
+    elif fact.needs:
+        raise FormulaError(f"{name} holds under conditions, which only a consequence proves")
     relation = instantiate(fact.relation, values, context.kinds)
     for variable in use["derive"]:
         if context.kinds.of.get(variable) not in SMOOTH or variable in context.rigid:
@@ -240,13 +258,32 @@ def _instance(use: Mapping[str, Any], context: Context) -> tuple[Relation, Term]
     return relation, context.read(use["times"])
 
 
-def close_by_algebra(goal: Relation, uses: list[Mapping[str, Any]], context: Context) -> None:
+def _needs(fact: Fact, values: Mapping[str, Term], written: Mapping[str, Term], context: Context) -> list[Goal]:
+    """The conditions of an instance, at a point with a name of its own."""
+    kinds = context.kinds
+    if fact.point:
+        count = 0
+        while (name := f"point{count or ''}") in kinds.of:
+            count += 1
+        kinds = Kinds({**kinds.of, name: fact.point}, kinds.lower)
+        values, written = ({**v, "point": symbol(name)} for v in (values, written))
+    inner = replace(context, kinds=kinds)
+    return [Goal(_put(r, written), instantiate(r, values, kinds), inner) for r in fact.needs]
+
+
+def _put(relation: Relation, values: Mapping[str, Term]) -> Relation:
+    return Relation(substitute(relation.left, values), relation.op, substitute(relation.right, values))
+
+
+def close_by_algebra(
+    goal: Relation, uses: list[Mapping[str, Any]], context: Context, left_over: list[Goal] | None = None
+) -> None:
     """goal.left - goal.right - sum times (left - right) vanishes (==) or is manifestly non-negative (>=)."""
     residual = add(goal.left, negate(goal.right))
     if goal.op == "<=":
         residual = negate(residual)
     for use in uses:
-        relation, coefficient = _instance(use, context)
+        relation, coefficient = _instance(use, context, left_over)
         difference = add(relation.left, negate(relation.right))
         if relation.op in (">=", ">", "<="):
             if goal.op == "==":
@@ -258,17 +295,17 @@ def close_by_algebra(goal: Relation, uses: list[Mapping[str, Any]], context: Con
         if not normal(contribution, context.kinds):
             raise FormulaError(f"the use of {use['fact']} contributes nothing")
         residual = add(residual, negate(contribution))
-    left_over = cleared(normal(residual, context.kinds))
+    remaining = cleared(normal(residual, context.kinds))
     if goal.op == "==":
-        if left_over:
-            raise FormulaError(f"does not vanish: {len(left_over)} terms are left")
+        if remaining:
+            raise FormulaError(f"does not vanish: {len(remaining)} terms are left")
         if not vanishes(residual, context.kinds):
             raise FormulaError("does not vanish at random points of a finite field")
     elif not positive(normal(residual, context.kinds), context.kinds, strict=goal.op == ">"):
         raise FormulaError("is not manifestly non-negative")
 
 
-def prove(goal: Relation, steps: Iterator[Mapping[str, Any]], context: Context) -> None:
+def prove(goal: Goal, steps: Iterator[Mapping[str, Any]]) -> None:
     """Consume the steps that prove the goal, in order; each must show exactly the obligation derived here.
 
     Raises:
@@ -276,11 +313,11 @@ def prove(goal: Relation, steps: Iterator[Mapping[str, Any]], context: Context) 
     """
     step = next(steps, None)
     if step is None:
-        raise ProofError(None, f"a step that shows {str(goal)[:120]} is missing")
-    number_ = step["number"]
+        raise ProofError(None, f"a step that shows {str(goal.written)[:120]} is missing")
+    context = goal.context
     try:
-        if not same(goal, context.read_relation(step["shows"]), context.kinds):
-            raise FormulaError(f"shows another relation than the obligation {str(goal)[:200]}")
+        if not shows(goal, step["shows"], context):
+            raise FormulaError(f"shows another relation than the obligation {str(goal.written)[:200]}")
         rule = step["by"]
         principle = PRINCIPLES.get(rule)
         if principle is not None:
@@ -288,26 +325,31 @@ def prove(goal: Relation, steps: Iterator[Mapping[str, Any]], context: Context) 
                 raise FormulaError(f"uses {principle}, which is not among the assumptions")
             context.used.add(principle)
         context.obligations.append(rule)
-        obligations = _apply(rule, goal, step, context)
-    except ProofError:
-        raise
+        obligations = _apply(rule, goal, step)
     except FormulaError as error:
-        raise ProofError(number_, str(error)) from error
-    for obligation, inner in obligations:
-        prove(obligation, steps, inner)
+        raise ProofError(step["number"], str(error)) from error
+    for obligation in obligations:
+        prove(obligation, steps)
 
 
-def _apply(rule: str, goal: Relation, step: Mapping[str, Any], context: Context) -> list[tuple[Relation, Context]]:
+def _apply(rule: str, goal: Goal, step: Mapping[str, Any]) -> list[Goal]:
+    relation, context = goal.expanded, goal.context
     if rule == "algebra":
-        close_by_algebra(goal, step["uses"], context)
+        close_by_algebra(relation, step["uses"], context)
         return []
+    if rule == "consequence":
+        left_over: list[Goal] = []
+        close_by_algebra(relation, step["uses"], context, left_over)
+        if not left_over:
+            raise FormulaError("consequence without a condition to prove: that is algebra")
+        return left_over
     if rule == "order-types":
-        order_types(goal, step["names"], context.kinds)
+        order_types(relation, step["names"], context.kinds)
         return []
     if rule == "branch-and-bound":
         box = {n: tuple(_rational(context.read(v)) for v in ends) for n, ends in step["box"].items()}
-        _check_box(box, goal, context)
-        bisect(goal, box)  # type: ignore[arg-type]
+        _check_box(box, relation, context)
+        bisect(relation, box)  # type: ignore[arg-type]
         return []
     variable = step["variable"]
     if variable in context.rigid or variable not in context.kinds.of:
@@ -315,45 +357,67 @@ def _apply(rule: str, goal: Relation, step: Mapping[str, Any], context: Context)
     kind = context.kinds.of[variable]
     start = context.read(step["start"])
     if rule == "induction":
-        return _induction(goal, variable, kind, start, step["depth"], context)
+        return _induction(goal, variable, kind, start, step["depth"])
     if rule == "constant":
-        if goal.op != "==" or variable in free_names(goal.right) or kind not in SMOOTH:
+        if relation.op != "==" or variable in free_names(relation.right) or kind not in SMOOTH:
             raise FormulaError("constant needs an equation whose right side is free of the variable")
         if not admits(start, kind, context.kinds):
             raise FormulaError(f"the starting value must be {kind}")
-        slope = Relation(differentiate(goal.left, variable), "==", ZERO)
-        return [(slope, context), (_at(goal, variable, start, context), context)]
+        left = Goal(Relation(goal.written.left, "==", ZERO), Relation(relation.left, "==", ZERO), context)
+        return [_slope(left, variable), _at(goal, variable, start)]
     if rule == "increasing":
-        if goal.op != ">=" or kind not in ("nonnegative", "positive") or start != ZERO:
+        if relation.op != ">=" or kind not in ("nonnegative", "positive") or start != ZERO:
             raise FormulaError("increasing needs left >= right for a variable >= 0, from 0")
-        difference = add(goal.left, negate(goal.right))
-        slope = Relation(differentiate(difference, variable), ">=", ZERO)
-        value = Relation(difference, ">=", ZERO)
-        return [(_at(value, variable, start, context), context), (slope, context)]
+        difference = Goal(_difference(goal.written), _difference(relation), context)
+        return [_at(difference, variable, start), _slope(difference, variable)]
+    if rule == "convex":
+        if relation.op != ">=" or kind != "real":
+            raise FormulaError("convex needs left >= right for a real variable")
+        difference = Goal(_difference(goal.written), _difference(relation), context)
+        slope = _slope(difference, variable)
+        level = _at(slope, variable, start)
+        flat = replace(level, written=_equation(level.written), expanded=_equation(level.expanded))
+        return [_at(difference, variable, start), flat, _slope(slope, variable)]
     raise FormulaError(f"unknown rule {str(rule)[:40]!r}")
 
 
-def _induction(
-    goal: Relation, variable: str, kind: str, start: Term, depth: Any, context: Context
-) -> list[tuple[Relation, Context]]:
+def _difference(relation: Relation) -> Relation:
+    return Relation(add(relation.left, negate(relation.right)), ">=", ZERO)
+
+
+def _equation(relation: Relation) -> Relation:
+    return Relation(relation.left, "==", relation.right)
+
+
+def _slope(goal: Goal, variable: str) -> Goal:
+    """The derivative of a relation with 0 on the right."""
+    written = Relation(apply("D", goal.written.left, symbol(variable)), goal.written.op, ZERO)
+    expanded = Relation(differentiate(goal.expanded.left, variable), goal.expanded.op, ZERO)
+    return Goal(written, expanded, goal.context)
+
+
+def _at(goal: Goal, variable: str, value: Term) -> Goal:
+    sides = (apply("At", t, symbol(variable), value) for t in (goal.written.left, goal.written.right))
+    left, right = sides
+    expanded = instantiate(goal.expanded, {variable: value}, goal.context.kinds)
+    return Goal(Relation(left, goal.written.op, right), expanded, goal.context)
+
+
+def _induction(goal: Goal, variable: str, kind: str, start: Term, depth: Any) -> list[Goal]:
+    context = goal.context
     if kind != "natural" or "IH" in context.facts:
         raise FormulaError("induction needs a natural number, and is not nested")
     first = _rational(start)
     if first != 0 or depth not in (1, 2):
         raise FormulaError("induction starts at 0 with one or two previous values")
-    bases = [(_at(goal, variable, number(first + j), context), context) for j in range(depth)]
+    bases = [_at(goal, variable, number(first + j)) for j in range(depth)]
     lower = {**context.kinds.lower, variable: int(first) + depth - 1}
     facts = dict(context.facts)
     for j in range(depth):
-        shifted = instantiate(goal, {variable: add(symbol(variable), number(-j))}, context.kinds)
+        shifted = instantiate(goal.expanded, {variable: add(symbol(variable), number(-j))}, context.kinds)
         facts["IH" if j == 0 else f"IH-{j}"] = Fact(shifted, {})
     inner = replace(context, kinds=Kinds(context.kinds.of, lower), facts=facts)
-    following = instantiate(goal, {variable: add(symbol(variable), ONE)}, context.kinds)
-    return [*bases, (following, inner)]
-
-
-def _at(goal: Relation, variable: str, value: Term, context: Context) -> Relation:
-    return instantiate(goal, {variable: value}, context.kinds)
+    return [*bases, _at(replace(goal, context=inner), variable, add(symbol(variable), ONE))]
 
 
 def _rational(term: Term) -> Fraction:

@@ -26,6 +26,8 @@ ASSUMPTIONS: dict[str, dict[str, bool]] = {
 class Applied(sympy.Function):  # type: ignore[misc]
     """An unspecified function with derivative indices: arguments (name, number of indices, indices, values)."""
 
+    is_real = True
+
     @classmethod
     def eval(cls, *args: Any) -> Any:
         """Drops a last index that is zero."""
@@ -55,8 +57,8 @@ def applied(name: Any, index: list[Any], values: list[Any]) -> Any:
     return Applied(name, len(index), *index, *values)
 
 
-class Integral(sympy.Function):  # type: ignore[misc]
-    """An integral or sum: arguments (kind, body, bound symbol, dimension...)."""
+class Binding(sympy.Function):  # type: ignore[misc]
+    """An integral, sum or supremum: arguments (kind, body, bound symbol, dimension...)."""
 
     @classmethod
     def eval(cls, *args: Any) -> None:
@@ -64,7 +66,9 @@ class Integral(sympy.Function):  # type: ignore[misc]
 
     def _eval_derivative(self, variable: Any) -> Any:
         kind, body, *rest = self.args
-        return Integral(kind, sympy.diff(body, variable), *rest)
+        if str(kind) in ("Sup", "Max"):
+            raise ValueError(f"{kind} has no derivative")
+        return Binding(kind, sympy.diff(body, variable), *rest)
 
 
 class Reader:
@@ -108,7 +112,7 @@ class Reader:
                 return sympy.diff(go(args[0]), *(go(v) for v in args[1:]))
             case "At":
                 return go(args[0]).subs(go(args[1]), go(args[2]))
-            case "Int" | "Sum":
+            case "Int" | "Sum" | "Sup" | "Max":
                 bound = sympy.Dummy(f"bound{depth}", real=True)
                 old = self.symbols.get(str(args[1].data))
                 self.symbols[str(args[1].data)] = bound
@@ -117,7 +121,7 @@ class Reader:
                     del self.symbols[str(args[1].data)]
                 else:
                     self.symbols[str(args[1].data)] = old
-                return Integral(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
+                return Binding(sympy.Symbol(name), body, bound, *(go(a) for a in args[2:]))
             case "Heat":
                 return self._heat([go(a) for a in args])
             case "exp" | "log" | "sin" | "cos":
@@ -186,13 +190,15 @@ def _integrals(expression: Any) -> Any:
             default=-1,
         )
         slot = sympy.Symbol(f"slot.{level}", real=True)
+        if str(kind) in ("Sup", "Max"):
+            return Binding(kind, body.subs(bound, slot), slot, *rest)
         total = sympy.S.Zero
         for summand in sympy.Add.make_args(body.subs(bound, slot)):
             outside, inside = summand.as_independent(slot, as_Add=False)
-            total += outside * Integral(kind, inside, slot, *rest)
+            total += outside * Binding(kind, inside, slot, *rest)
         return total
 
-    found = {i for i in expression.atoms(Integral) if not any(i != j and j.has(i) for j in expression.atoms(Integral))}
+    found = {i for i in expression.atoms(Binding) if not any(i != j and j.has(i) for j in expression.atoms(Binding))}
     return expression.xreplace({i: rebuild(*i.args) for i in found})
 
 
@@ -231,16 +237,36 @@ def spread(expression: Any) -> Any:
     return sympy.expand_log(sympy.expand(_even_sines(sympy.expand(expression))))
 
 
+def canonical(expression: Any) -> Any:
+    """Expanded, with equal applications, integrals and factorials as equal trees."""
+    return spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+
+
 @lru_cache(maxsize=4096)
 def vanishes(expression: Any) -> bool:
     """The expression is zero as a rational function of its atoms. False proves nothing."""
-    expression = spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+    expression = canonical(expression)
     if expression == 0:
         return True
     numerator = sympy.numer(sympy.together(expression))
     return bool(spread(numerator) == 0)
 
 
+def _joined(expression: Any) -> Any:
+    """b^(n + 1)/b as b^n, before the sum b is multiplied out."""
+    if not expression.args:
+        return expression
+    args = [_joined(a) for a in expression.args]
+    if not expression.is_Mul:
+        return expression.func(*args)
+    powers: dict[Any, Any] = {}
+    for base, exponent in (a.as_base_exp() for a in args):
+        powers[base] = powers.get(base, 0) + exponent
+    return sympy.Mul(*(base ** sympy.expand(exponent) for base, exponent in powers.items()))
+
+
 def manifestly_nonnegative(expression: Any) -> bool:
     """Each term of the expansion is non-negative by its declared atoms."""
-    return all(t.is_nonnegative for t in sympy.Add.make_args(spread(expression)))
+    if all(t.is_nonnegative for t in sympy.Add.make_args(canonical(expression))):
+        return True
+    return all(t.is_nonnegative for t in sympy.Add.make_args(canonical(_joined(expression))))

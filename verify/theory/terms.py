@@ -7,6 +7,7 @@ A formula is a string in Python's expression syntax, so a proof file can be read
     D(e, x, x, y)    derivatives, carried out by whoever reads the formula
     At(e, x, v)      e with v in place of x
     Int(e, u, N)     the integral of e over u in R^N; Sum(e, k) a sum over the finite or infinite range of k
+    Sup(e, u, N)     the supremum of e over u in R^N; Max(e, k) the largest value over the range of k
     Heat(e, s, x, y) a polynomial image e(x, y) smoothed with standard deviation s: exp(s^2/2 Laplacian) e
     exp log sin cos fact max pi
 
@@ -16,7 +17,7 @@ Both the prover and the checker read this language; neither imports the other.
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 MAX_LENGTH = 4000
@@ -24,7 +25,8 @@ MAX_NODES = 3000
 MAX_DEPTH = 60
 MAX_DIGITS = 40
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
-OPERATORS = ("D", "At", "Int", "Sum", "Heat")
+BINDERS = ("Int", "Sum", "Sup", "Max")
+OPERATORS = ("D", "At", "Heat", *BINDERS)
 ELEMENTARY = ("exp", "log", "sin", "cos", "fact", "max", "iff", "both", "either", "le", "same")
 RELATIONS = {ast.Eq: "==", ast.GtE: ">=", ast.LtE: "<=", ast.Gt: ">"}
 
@@ -44,6 +46,10 @@ class Term:
     head: str
     data: object = None
     args: "tuple[Term, ...]" = ()
+    free: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", _free_names(self))
 
     def __str__(self) -> str:
         return to_string(self)
@@ -86,9 +92,6 @@ def apply(name: str, *args: Term, index: tuple[Term, ...] = ()) -> Term:
 def negate(term: Term) -> Term:
     """-term."""
     return mul(MINUS_ONE, term)
-
-
-ZERO, ONE, MINUS_ONE = number(0), number(1), number(-1)
 
 
 def parts(term: Term) -> tuple[str, tuple[Term, ...], tuple[Term, ...]]:
@@ -238,27 +241,32 @@ def to_string(term: Term, level: int = 0) -> str:
 
 
 def bound(term: Term) -> str | None:
-    """The variable that an integral, a sum or an evaluation binds, else None."""
+    """The variable that an integral, a sum, a supremum or an evaluation binds, else None."""
     if term.head == "app":
         name, _, args = parts(term)
-        if name in ("Int", "Sum", "At") and len(args) >= 2 and args[1].head == "sym":
+        if (name == "At" or name in BINDERS) and len(args) >= 2 and args[1].head == "sym":
             return str(args[1].data)
     return None
 
 
 def free_names(term: Term) -> frozenset[str]:
     """Names of variables and functions that occur free."""
+    return term.free
+
+
+def _free_names(term: Term) -> frozenset[str]:
     if term.head == "sym":
         return frozenset([str(term.data)])
-    inner = frozenset[str]().union(*(free_names(a) for a in term.args))
+    inner = frozenset[str]().union(*(a.free for a in term.args))
     if term.head == "lam":
         assert isinstance(term.data, tuple)
         return inner - frozenset(term.data)
     if term.head == "app":
         name = parts(term)[0]
-        own = frozenset() if name in OPERATORS + ELEMENTARY else frozenset([name])
         variable = bound(term)
-        return (inner - {variable} if variable else inner) | own
+        if variable:
+            inner = frozenset[str]().union(term.args[0].free - {variable}, *(a.free for a in term.args[2:]))
+        return inner if name in OPERATORS + ELEMENTARY else inner | {name}
     return inner
 
 
@@ -331,3 +339,6 @@ def _beta(name: str, function: Term, index: tuple[Term, ...], args: tuple[Term, 
             body = apply("At", body, symbol(f"{parameter}__"), value)
         return body
     return substitute(body, dict(zip(names, args, strict=True)))
+
+
+ZERO, ONE, MINUS_ONE = number(0), number(1), number(-1)

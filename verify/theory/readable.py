@@ -1,0 +1,142 @@
+"""Normal forms back into formulas, and facts with their values put in: what a written-out derivation shows."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, cast
+
+from .axioms import AXIOMS
+from .calculus import expand_relation
+from .library import THEOREMS
+from .model import Theorem, Use
+from .normal import UNIT, E, Exponent, Kinds, Monomial, Poly, thaw
+from .terms import (
+    ONE,
+    ZERO,
+    Relation,
+    Term,
+    add,
+    apply,
+    free_names,
+    mul,
+    number,
+    parse,
+    parse_relation,
+    parts,
+    power,
+    substitute,
+    symbol,
+)
+
+BOUND = "uvw"
+
+
+def term_of(poly: Poly, depth: int = 0) -> Term:
+    """A normal form as a formula: what all terms share stands before the sum. `depth` counts integrals around."""
+    if not poly:
+        return number(0)
+    shared = cast(Monomial, frozenset.intersection(*poly)) if len(poly) > 1 else UNIT
+    rest = add(*sorted((_monomial(m - shared, c, depth) for m, c in poly.items()), key=_size))
+    return mul(_monomial(shared, Fraction(1), depth), rest) if shared else rest
+
+
+def _size(term: Term) -> tuple[int, str]:
+    return len(str(term)), str(term)
+
+
+def _monomial(monomial: Monomial, coefficient: Fraction, depth: int) -> Term:
+    return mul(number(coefficient), *sorted((_power(a, e, depth) for a, e in monomial), key=_size))
+
+
+def _power(atom: tuple[Any, ...], value: Exponent, depth: int) -> Term:
+    exponent = _exponent(value, depth)
+    return apply("exp", exponent) if atom == E else power(_atom(atom, depth), exponent)
+
+
+def _exponent(value: Exponent, depth: int) -> Term:
+    return number(value) if isinstance(value, Fraction) else term_of(thaw(value), depth)
+
+
+def _atom(atom: tuple[Any, ...], depth: int) -> Term:
+    kind, *rest = atom
+    match kind:
+        case "var":
+            name = str(rest[0])
+            return symbol(BOUND[int(name.removeprefix("bound."))] if name.startswith("bound.") else name)
+        case "-1" | "prime":
+            return number(rest[0] if rest else -1)
+        case "log":
+            return apply("log", _atom(rest[0], depth))
+        case "app":
+            name, orders, *args = rest
+            values = [_exponent(a, depth) for a in args]
+            return apply(name, *values, index=tuple(_exponent(o, depth) for o in orders))
+        case "Int" | "Sum":
+            body = _monomial(rest[0], Fraction(1), depth + 1)
+            return apply(kind, body, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
+        case "Sup" | "Max":
+            inner = _exponent(rest[0], depth + 1)
+            return apply(kind, inner, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
+    inner = _exponent(rest[0], depth)  # of a sum under a power, cos, sin, fact
+    return inner if kind == "sum" else apply(kind, inner)
+
+
+def tidy(term: Term) -> Term:
+    """The same formula with x^1 and x^0 gone, numbers in a sum added up, and values put in where At says so."""
+    term = Term(term.head, term.data, tuple(map(tidy, term.args)))
+    if term.head == "pow":
+        return ONE if term.args[1] == ZERO else power(*term.args)
+    if term.head == "mul":
+        return mul(*term.args)
+    if term.head == "add":
+        numbers = [a.data for a in _summands(term) if isinstance(a.data, Fraction)]
+        rest = [a for a in _summands(term) if not isinstance(a.data, Fraction)]
+        return add(*rest, number(sum(numbers, Fraction(0))))
+    if term.head == "app" and parts(term)[0] == "At":
+        body, variable, value = parts(term)[2]
+        renamed = value.head == "sym" and str(value.data) not in free_names(body)
+        if renamed or variable not in _differentiated(body):
+            return tidy(substitute(body, {str(variable.data): value}))
+    return term
+
+
+def _summands(term: Term) -> list[Term]:
+    return [s for a in term.args for s in _summands(a)] if term.head == "add" else [term]
+
+
+def _differentiated(term: Term) -> set[Term]:
+    own = set(parts(term)[2][1:]) if term.head == "app" and parts(term)[0] == "D" else set()
+    return own.union(*map(_differentiated, term.args))
+
+
+def tidy_relation(relation: Relation) -> Relation:
+    """`tidy` on both sides."""
+    return Relation(tidy(relation.left), relation.op, tidy(relation.right))
+
+
+def instance(theorem: Theorem, fact: Use, hypotheses: Mapping[str, Relation]) -> Relation:
+    """The fact with its values put in, differentiated where the proof says so.
+
+    Args:
+        theorem: whose proof uses it.
+        fact: the use.
+        hypotheses: what an induction assumes at the moment, by name.
+    """
+    found = hypotheses[fact.fact] if fact.fact in hypotheses else _schema(theorem, fact.fact)
+    values = {name: parse(text) for name, text in fact.values.items()}
+    if any(str(v.data) in values for side in (found.left, found.right) for v in _differentiated(side)):
+        found = expand_relation(found, {}, Kinds())
+    sides = [substitute(side, values) for side in (found.left, found.right)]
+    for variable in fact.derive:
+        sides = [apply("D", side, symbol(variable)) for side in sides]
+    return tidy_relation(Relation(sides[0], found.op, sides[1]))
+
+
+def _schema(theorem: Theorem, name: str) -> Relation:
+    if name.startswith("given:"):
+        return parse_relation(theorem.statement.given[name.removeprefix("given:")].formula)
+    lemma, _, claim = name.partition("/")
+    if claim:
+        return parse_relation(THEOREMS[lemma].statement.claims[int(claim) - 1])
+    formula = AXIOMS[name].formula
+    assert formula is not None
+    return parse_relation(formula)
