@@ -1,6 +1,7 @@
 """The spectral route on triton kernels, run by the interpreter, against the float64 reference within derived bounds."""
 
 import importlib
+import itertools
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from gdtriton import jet_conv, jet_orders
 from gdtriton.axes import Layer
 from gdtriton.operators import inverse_factorials
 from gdtriton.saved import saved_shape
+from gdtriton.spectral import rank
 from gdtriton.taps import smoothing_exponent, transfer_factor
 from gdtriton.testing import assert_within_rounding, gamma, output_rounding, relative_error, unit_roundoff
 
@@ -409,6 +411,26 @@ def test_float16_products_have_the_range_of_float32():
     assert spectral_mix.spectral_product(torch.float16) == "tf32"
     assert spectral_mix.spectral_product(torch.bfloat16) == "bfloat16"
     assert spectral_mix.spectral_product(torch.float32) == "float32"
+
+
+def test_cost_by_hand_and_falling_with_sigma():
+    layer = Layer(1, False, 1, 1.0, "discrete", "symmetric")
+    cost = spectral.spectral_cost(2, (8,), (3,), 5, 7, layer, 2)
+    # Analysis of 2 x 5 vectors, one class of order 1, synthesis of 2 x 7 vectors from it.
+    assert cost.bytes == 10 * (8 * 2 + 3 * 4) + 4 * 2 * 3 * (5 + 7) + 14 * (8 * 2 + 3 * 4)
+    assert cost.flops == 2 * (10 * 3 * 4 + 2 * 3 * 5 * 7 + 14 * 3 * 4)
+    layer = Layer(2, False, 1, 1.0, "discrete", "symmetric")
+    costs = []
+    for sigma in (4.0, 8.0, 16.0):
+        count = rank(112, sigma, 2, "symmetric", unit_roundoff(torch.float32))
+        both = [
+            spectral.spectral_cost(64, (112, 112), (count,) * 2, 32, 48, layer, 4, backward=way)
+            for way in (False, True)
+        ]
+        costs.append(both[0] + both[1])
+    for larger, smaller in itertools.pairwise(costs):
+        assert smaller.bytes < larger.bytes
+        assert smaller.flops < larger.flops / 2
 
 
 MUTANTS = {

@@ -66,11 +66,13 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (97, Tile({"BLOCK_M": 32, "BLOCK_V": 64, "BLOCK_K": 16}, 8, 2)),
     ],
     "analysis sm_80": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
+    "analysis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
     "analysis-last": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2))],
     "synthesis": [
         (1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2)),
         (97, Tile({"BLOCK_M": 32, "BLOCK_V": 64, "BLOCK_K": 16}, 8, 2)),
     ],
+    "synthesis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
     "synthesis-last": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2))],
     "spectral-mix": [
         (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
