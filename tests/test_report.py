@@ -8,8 +8,12 @@ from torch import nn
 
 from gdtriton import EachScale, GaussianJetConv2d, ReadOut, ScaleGrid, ScaleLift, ScalePool, ScaleSequential
 from gdtriton.verify import certify
+from gdtriton.verify.measure import measure
 from gdtriton.verify.network import report_theorems, report_words
 from gdtriton.verify.network.check import SAME
+from gdtriton.verify.network.report import page
+from gdtriton.verify.network.report_graph import graph_svg
+from gdtriton.verify.network.report_plots import Series, log_plot
 from gdtriton.verify.theory import library
 
 IMAGE = (1, 1, 9, 9)
@@ -134,3 +138,93 @@ def test_links_are_told_with_their_numbers(good):
 def test_source_is_short():
     assert report_words.short_source("/a/b/c/net.py:12") == "c/net.py:12"
     assert report_words.short_source("") == ""
+
+
+@pytest.fixture(scope="module")
+def pages(good, bad):
+    torch.manual_seed(0)
+    measured = measure(Net(nn.ReLU()), IMAGE)
+    return {
+        "good": page({**good, "target": "net:build", "measured": measured}),
+        "bad": page({**bad, "measured": measure(Net(EachScale(nn.MaxPool2d(3, 1, 1))), IMAGE)}),
+        "plain": page(good),
+    }
+
+
+def test_pages_are_whole_and_self_contained(pages):
+    for text in pages.values():
+        assert text.endswith("</html>")
+        for tag in ("section", "svg", "table", "g", "figure", "dl"):
+            assert text.count(f"<{tag}>") + text.count(f"<{tag} ") == text.count(f"</{tag}>")
+        assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+        assert "<script" not in text
+        targets = set(re.findall(r'href="#([^"]*)"', text))
+        assert targets
+        assert targets <= set(re.findall(r'id="([^"]*)"', text))
+
+
+def test_graph_has_a_row_for_every_node_and_only_the_offender_is_red(pages, good, bad):
+    steps = len(good["proof"]["steps"])
+    assert pages["good"].count("<g class='node'>") + pages["good"].count("<g class='glue'>") == steps
+    assert "<g class='bad'>" not in pages["good"]
+    assert pages["bad"].count("<g class='bad'>") == 1
+    row = re.search(r"<g class='bad'>.*?</g>", pages["bad"])[0]
+    assert "body.1.module" in row
+    assert "max_pool2d" in row
+    assert pages["bad"].count("F&#x27;(S x; S \u03c3) = F(x; \u03c3)") > 3
+
+
+def test_skip_connections_are_arcs():
+    step = {"op": "aten.relu", "path": "a", "source": "", "rule": "pointwise", "data": {}}
+    step["type"] = {"axes": [[["X", 9, 0, "1", "-4"]]], "anchors": [None], "free": False, "weight": "0", "at": []}
+    steps = [
+        {**step, "node": name, "from": operands} for name, operands in (("a", []), ("b", ["a"]), ("c", ["a", "b"]))
+    ]
+    assert graph_svg(steps, {}).count("class='arc'") == 1
+
+
+def test_page_says_what_was_found(pages):
+    assert "<code>net:build</code>: <span class='invariant'>scale invariant</span>" in pages["good"]
+    assert "Largest defect of a layer alone: 0." in pages["good"]
+    assert "<span class='refuted'>refuted</span>" in pages["bad"]
+    assert "First layer that breaks it: <code class='refuted'>body.1.module</code>" in pages["bad"]
+    assert "Measured on the grid" not in pages["plain"]
+
+
+def test_words_of_a_network_are_escaped(good):
+    assert "<script>" not in page({**good, "target": "<script>", "reason": "<script>"})
+
+
+def test_unknown_and_unmeasured_have_a_page_too():
+    found = certify(nn.Sequential(nn.Unfold(3)), IMAGE)
+    text = page({**found.to_json(), "measured": measure(nn.ReLU(), IMAGE)})
+    assert "<span class='unknown'>unknown</span>" in text
+    assert "Not measured: ValueError: measure: module must contain a ScaleLift" in text
+
+
+def test_measured_points_are_those_of_the_layers():
+    torch.manual_seed(0)
+    found = measure(Net(nn.ReLU()), (1, 1, 34, 99))
+    assert found["shape"] == [1, 1, 33, 41]
+    double = [p for p in found["points"] if p["factor"] == 2]
+    sigmas = [0.8, 1.6, 3.2]
+    assert [(p["layer"], p["sigma"]) for p in double] == [
+        *(("body.0", s) for s in sigmas),
+        *(("body.2", pytest.approx(1.5 * s)) for s in sigmas),
+    ]
+    assert {p["factor"] for p in found["points"]} == {2, 3, 4}
+    assert all(0 < p["alone"] <= p["bound"] for p in found["points"])
+    falling = [p["network"] for p in double if p["layer"] == "body.0"]
+    assert falling[0] > falling[1] > falling[2]
+
+
+def test_plot_puts_points_where_they_belong():
+    """Powers of ten apart are equally far apart; what is not positive is left out."""
+    text = log_plot([Series([(1, 1e-1), (2, 1e-2), (4, 1e-3), (8, 0.0)], 0)], "x", "y")
+    places = [(float(x), float(y)) for x, y in re.findall(r"cx='([\d.]+)' cy='([\d.]+)'", text)]
+    assert len(places) == 3
+    (x0, y0), (x1, y1), (x2, y2) = places
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
+    assert y1 - y0 == pytest.approx(y2 - y1, abs=0.11)
+    assert y1 > y0
+    assert log_plot([Series([(1, 0.0)], 0)], "x", "y") == ""

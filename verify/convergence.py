@@ -54,7 +54,7 @@ class Convergence:
         return self.order >= DECIDED
 
 
-def _room(module: nn.Module, shape: Sequence[int], steps: int, image: AnalyticImage) -> int:
+def smoothing_room(module: nn.Module, shape: Sequence[int], steps: int, image: AnalyticImage) -> int:
     """Pixels around the canvas so that neither image nor smoothings reach the border, which two grids see apart.
 
     The canvas becomes a multiple of 8 plus one: centred strides keep a middle pixel.
@@ -123,7 +123,7 @@ def convergence(
             if path in second
         }
 
-    return _refinements(input_shape, _room(module, input_shape, steps, picture), factor, measure)
+    return _refinements(input_shape, smoothing_room(module, input_shape, steps, picture), factor, measure)
 
 
 def assert_scale_covariant(
@@ -198,7 +198,7 @@ def assert_scale_invariant(
         floor = max(arithmetic_floors(first).values(), default=0.0) * max(1.0, features / size)
         return {"output": (float((a - b).abs().max()) / size, floor)}
 
-    room = _room(module, input_shape, 0, picture)
+    room = smoothing_room(module, input_shape, 0, picture)
     found = _refinements(input_shape, room, factor, measure)["output"]
     if not found.holds:
         defects = ", ".join(f"{x:.3g}" for x in found.defects)

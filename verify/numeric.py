@@ -91,7 +91,7 @@ def covariance_defect(
     return Defects(
         factor,
         {path: end_to_end(seen, second[path], factor, steps) for path, seen in first.items() if path in second},
-        {path: rows for path, seen in second.items() if (rows := _alone(seen, first.get(path), factor, steps))},
+        {path: rows for path, seen in second.items() if (rows := compare_alone(seen, first.get(path), factor, steps))},
         arithmetic_floors(first),
     )
 
@@ -117,7 +117,18 @@ def end_to_end(small: Observation, large: Observation, factor: float, steps: int
     return pairs
 
 
-def _alone(large: Observation, small: Observation | None, factor: float, steps: int) -> list[LayerDefect]:
+def compare_alone(
+    large: Observation, small: Observation | None, factor: float, steps: int, pairs: Sequence[int] | None = None
+) -> list[LayerDefect]:
+    """One layer by itself on the features of the scaled copy, in the pairs asked for (all); empty without a bound.
+
+    Args:
+        large: What it saw of the scaled copy.
+        small: What it saw of the image.
+        factor: S.
+        steps: Scale channel i of the image goes with i + steps of the copy.
+        pairs: The i.
+    """
     whole = round(factor)
     if small is None or small.sigmas is None or abs(factor - whole) > 1e-9:
         return []
@@ -131,7 +142,7 @@ def _alone(large: Observation, small: Observation | None, factor: float, steps: 
     features = torch.cat([restricted[steps:], small.features[len(small.features) - steps :]])
     actual = small.again(features)
     rows = []
-    for i in range(len(features) - steps):
+    for i in range(len(features) - steps) if pairs is None else pairs:
         bound = commutation_bound(layer, large.features[i + steps], spatial, small.sigma(i), whole)
         if bound is None:
             return []

@@ -57,7 +57,8 @@ def _theory(args: argparse.Namespace) -> int:
     print(f"{len(OPEN)} statements are not proved here (--list names them)")
     if args.json:
         proofs = collection([item for _, item in found if item is not None])
-        args.json.write_text(json.dumps(proofs, indent=1) + "\n")
+        report = {"summary": summary, "not_proved": OPEN, "rows": [row.to_json() for row in rows]}
+        args.json.write_text(json.dumps(proofs | {"report": report}, indent=1) + "\n")
     if args.html:
         topics = {**library.TOPICS, "wrong statements": "wrong statements"}
         lines = [(outcome[0], derivation.of_outcome(outcome)) for outcome in found]

@@ -62,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     """0 certified (what was expected), 1 refuted or less than expected, 3 unknown."""
     from ..verify.network.verdict import certify
 
-    found = certify(build(args.target), args.input_shape, canvas=args.canvas)
+    module = build(args.target)
+    found = certify(module, args.input_shape, canvas=args.canvas)
     data = found.to_json()
+    data["target"] = args.target
     print(f"{args.target}: {found.verdict}  ({args.canvas} canvas, image {list(args.input_shape)})")
     print(f"  {found.reason}")
     place = data.get("offender")
@@ -76,10 +78,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"  link {link['name']:18} {link['verdict']}{reason}")
     if data.get("boundary") and found:
         print(f"  boundary: {data['boundary']}")
+    if args.html:
+        from ..verify.measure import measure
+
+        data["measured"] = measure(module, args.input_shape)
+        args.html.write_text(found.to_html())
     if args.json:
         args.json.write_text(json.dumps(data, indent=1) + "\n")
-    if args.html:
-        args.html.write_text(found.to_html())
     status = STATUS[found.verdict]
     if status == 0 and args.expect == "invariant" and found.verdict != "invariant":
         print("  expected invariant")

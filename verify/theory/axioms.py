@@ -9,21 +9,6 @@ from .model import Axiom
 _SPACE = {"N": "natural", "h": "function"}
 _ANGLES = {"a": "real", "b": "real"}
 
-
-def _every_axis(names: str) -> Axiom:
-    """`change-of-variables` with the integral over R^N iterated."""
-    scaled = ", ".join(f"S*{u}" for u in names)
-    sides = [f"h({', '.join(names)})", f"h({scaled})"]
-    for u in names:
-        sides = [f"Int({side}, {u}, 1)" for side in sides]
-    return Axiom(
-        f"change-of-variables-{len(names)}d",
-        "Linear change of variables on every axis of an iterated integral that converges absolutely.",
-        f"{sides[0]} == S**{len(names)}*{sides[1]}",
-        {"h": "function", "S": "positive"},
-    )
-
-
 AXIOMS: dict[str, Axiom] = {
     a.id: a
     for a in (
@@ -44,7 +29,6 @@ AXIOMS: dict[str, Axiom] = {
             "Int(h(u), u, N) == S**N*Int(h(S*u), u, N)",
             {**_SPACE, "S": "positive"},
         ),
-        *map(_every_axis, ("u", "uv", "uvw")),
         Axiom(
             "change-of-variables-plane",
             "Change of variables u = S v in the plane, as an iterated integral; Jacobian S^2.",
@@ -188,6 +172,51 @@ AXIOMS: dict[str, Axiom] = {
             {"h": "function", "q": "function"},
             needs=("h(point) == q(point)",),
             point="integer",
+        ),
+        Axiom(
+            "total-variation",
+            "The integral of |A'| is the sum of the changes of A between the points where A' changes its sign.",
+        ),
+        Axiom(
+            "poisson-summation",
+            "Poisson summation: the Fourier transform of a sampled function is the periodic sum of its transform.",
+        ),
+        Axiom(
+            "product-nonnegative",
+            "A product of numbers that are not negative is not negative.",
+            "a*b >= 0",
+            _ANGLES,
+            needs=("a >= 0", "b >= 0"),
+        ),
+        Axiom(
+            "power-monotone",
+            "x -> x^p does not fall on the positive numbers, p >= 0.",
+            "a**p >= b**p",
+            {"a": "positive", "b": "positive", "p": "nonnegative"},
+            needs=("a >= b",),
+        ),
+        Axiom(
+            "jordan",
+            "Jordan's inequality: the sine lies above its chord on [0, pi/2].",
+            "sin(x) >= 2*x/pi",
+            {"x": "real"},
+            needs=("x >= 0", "pi/2 >= x"),
+        ),
+        Axiom(
+            "sum-monotone",
+            "Terms that are larger one by one have a larger sum.",
+            "Sum(h(k), k) >= Sum(q(k), k)",
+            {"h": "function", "q": "function"},
+            needs=("h(point) >= q(point)",),
+            point="integer",
+        ),
+        Axiom(
+            "integral-monotone",
+            "A function that is larger everywhere has a larger integral.",
+            "Int(h(u), u, N) >= Int(k(u), u, N)",
+            {**_SPACE, "k": "function"},
+            needs=("h(point) >= k(point)",),
+            point="vector",
         ),
         Axiom("square-nonnegative", "Squares are not negative.", "y**2 >= 0", {"y": "real"}),
         Axiom("cosine-at-most-one", "cos x <= 1.", "1 >= cos(x)", {"x": "real"}),

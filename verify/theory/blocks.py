@@ -66,7 +66,7 @@ def blocks(found: Derivation) -> Iterator[Block]:
     yield Block("heading", "Verdict")
     yield from _verdict(found)
     wrong = tuple(r.id for r in library.REFUTATIONS.values() if r.theorem == found.id)
-    if wrong:
+    if wrong and found.wrong is None:
         yield Block("words", "Wrong variants, refuted:", links=wrong)
     if found.id in library.REFUTATIONS:
         yield Block("words", "The theorem that it spoils:", links=(library.REFUTATIONS[found.id].theorem,))
@@ -81,6 +81,10 @@ def results(found: Derivation) -> list[str]:
 
 def _statement(statement: Statement, claims: list[str]) -> Iterator[Block]:
     yield from _declarations(statement)
+    if any("Heat(" in claim for claim in claims):
+        yield Block(
+            "words", "Exponentials of the Laplacian smooth a polynomial image exactly, with standard deviation s."
+        )
     yield Block("words", "Claim:" if len(claims) == 1 else "Claims:")
     for claim in claims:
         yield Block("formula", formula=parse_relation(claim))

@@ -27,16 +27,32 @@ THEOREMS = (
     Theorem(
         "unit-mass-ndim",
         "continuous",
-        "Unit mass in N dimensions: the identity of the constants",
-        "The normalisation of the N-dimensional Gaussian is the product of the N one-dimensional ones, and its"
-        " exponent the sum, so its integral is the product of N integrals that are one.",
+        "Unit mass in N dimensions",
+        "The N-dimensional Gaussian is the product of N one-dimensional ones, so by Fubini its integral M(N) gains the"
+        " integral on the line with each axis, and is 1.",
         Statement(
-            {"s": "positive", "N": "natural"},
-            ("(2*pi*s**2)**(-N/2)*(s*2**(1/2))**N*(pi**(1/2))**N == 1",),
+            {"s": "positive", "r": "real", "x": "real", "N": "natural", "M": "function"},
+            (
+                "(2*pi*s**2)**(-(N + 1)/2)*exp(-(r**2 + x**2)/(2*s**2))"
+                " == (2*pi*s**2)**(-N/2)*exp(-r**2/(2*s**2))*g1(x, s)",
+                "M(N) == 1",
+            ),
+            GAUSS_1,
+            {
+                "no axis": Given("M(0) == 1"),
+                "Fubini": Given("M(N + 1) == M(N)*Int(g1(u, s), u, 1)", ("N",)),
+            },
         ),
-        (algebra(),),
+        (
+            algebra(),
+            induction(
+                "N",
+                algebra(use("given:no axis")),
+                algebra(use("given:Fubini"), use("IH"), use("unit-mass/1", "M(N)")),
+            ),
+        ),
         f"{LINDEBERG}, eq. (5)",
-        ("fubini",),
+        ("fubini", "induction"),
         ("unit-mass",),
         {"ndim": "N"},
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import borders, continuous, continuous2, discrete, explicit, layers, learned, steering, wrong
+from . import borders, bounds, continuous, continuous2, discrete, errors, explicit, layers, learned, steering, wrong
 from .model import Refutation, Theorem
 from .parameters import Parameters
 
@@ -23,6 +23,8 @@ _ALL = (
     *layers.THEOREMS,
     *discrete.THEOREMS,
     *borders.THEOREMS,
+    *bounds.THEOREMS,
+    *errors.THEOREMS,
     *learned.CHANNELS,
     *learned.LEARNED,
 )

@@ -53,6 +53,7 @@ class Step:
     induction          base cases at `start`, then from `depth` previous values to the next; principle: induction
     constant           derivative in `variable` is zero, and the value at `start`; principle: mean-value
     increasing         left - right at `start` is >= 0 and its derivative is; principle: mean-value
+    convex             left - right is >= 0 at `start`, its slope is 0 there, its second derivative >= 0; mean-value
     order-types        the claim holds in every weak order of `names`
     branch-and-bound   interval enclosures over a subdivision of `box`
     """
@@ -135,6 +136,11 @@ def induction(variable: str, base: Step | tuple[Step, ...], step: Step, start: s
 def constant(variable: str, start: str, derivative: Step, value: Step) -> Step:
     """Left does not change with the variable, and its value at `start` is right."""
     return Step("constant", variable=variable, start=start, children=(derivative, value))
+
+
+def convex(variable: str, value: Step, slope: Step, curvature: Step, start: str = "0") -> Step:
+    """Left - right is >= 0 at `start`, has slope 0 there, and is convex on the line."""
+    return Step("convex", variable=variable, start=start, children=(value, slope, curvature))
 
 
 def increasing(variable: str, value: Step, slope: Step, start: str = "0") -> Step:

@@ -57,10 +57,12 @@ def obligations(goal: Relation, step: Step, points: int = 0) -> list[Relation]:
     if step.by == "constant":
         return [Relation(apply("D", goal.left, variable), "==", ZERO), at(goal, start)]
     difference = add(goal.left, negate(goal.right))
-    return [
-        at(Relation(difference, ">=", ZERO), start),
-        Relation(apply("D", difference, variable), ">=", ZERO),
-    ]
+    above = Relation(difference, ">=", ZERO)
+    slope = apply("D", difference, variable)
+    if step.by == "convex":
+        curvature = Relation(apply("D", slope, variable), ">=", ZERO)
+        return [at(above, start), at(Relation(slope, "==", ZERO), start), curvature]
+    return [at(above, start), Relation(slope, ">=", ZERO)]
 
 
 def flatten(goal: Relation, step: Step, steps: list[dict[str, Any]], points: int = 0) -> None:

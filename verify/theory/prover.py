@@ -4,7 +4,9 @@ The rules are those of the checker, implemented a second time on sympy expressio
 two independent differentiators, substituters and normal forms.
 """
 
+import functools
 import itertools
+import operator
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,7 +84,7 @@ class Prover:
         self.theorem = theorem
         self.reader = _reader(theorem.statement)
         self.schemas = _schemas(theorem, library)
-        self.hypotheses: dict[str, tuple[Any, Any]] = {}
+        self.hypotheses: dict[str, tuple[Any, Any, str]] = {}
         self.count = 0
 
     def run(self) -> Outcome:
@@ -126,14 +128,14 @@ class Prover:
             self.hypotheses[name] = (
                 left.subs(variable, variable - j),
                 right.subs(variable, variable - j),
+                goal.op,
             )
         self.prove(following, step.children[-1], points)
         self.hypotheses.clear()
 
     def _instance(self, use: Use) -> tuple[Any, Any, str]:
         if use.fact in self.hypotheses:
-            left, right = self.hypotheses[use.fact]
-            op = "=="
+            left, right, op = self.hypotheses[use.fact]
         else:
             schema = self.schemas[use.fact]
             functions: dict[str, Any] = {}
@@ -215,8 +217,7 @@ class Prover:
         difference = self.reader.read(goal.left) - self.reader.read(goal.right)
         if goal.op == "<=":
             difference = -difference
-        enclose = sympy.lambdify(symbols, difference, modules=[_interval_functions(), "mpmath"])
-        for _ in _subdivide(enclose, sides):
+        for _ in _subdivide(lambda *values: _enclosure(difference, dict(zip(symbols, values, strict=True))), sides):
             pass
 
 
@@ -230,17 +231,27 @@ def _largest(values: list[Any]) -> Any:
     return best
 
 
-def _interval_functions() -> dict[str, Any]:
+def _enclosure(expression: Any, values: Mapping[Any, Any]) -> Any:
+    """An interval of mpmath that holds the value for all values of the symbols in their intervals."""
     from mpmath import iv
 
-    return {
-        "exp": iv.exp,
-        "log": iv.log,
-        "cos": iv.cos,
-        "sin": iv.sin,
-        "sqrt": iv.sqrt,
-        "pi": iv.pi,
-    }
+    if expression in values:
+        return values[expression]
+    if expression.is_Rational:
+        return iv.mpf(int(expression.p)) / int(expression.q)
+    if expression is sympy.pi:
+        return iv.pi
+    if expression is sympy.E:
+        return iv.e
+    inner = [_enclosure(a, values) for a in expression.args]
+    if expression.is_Add:
+        return sum(inner[1:], inner[0])
+    if expression.is_Mul:
+        return functools.reduce(operator.mul, inner)
+    if expression.is_Pow:
+        exponent = expression.exp
+        return inner[0] ** int(exponent) if exponent.is_Integer else iv.exp(inner[1] * iv.log(inner[0]))
+    return {sympy.exp: iv.exp, sympy.log: iv.log, sympy.cos: iv.cos, sympy.sin: iv.sin}[expression.func](*inner)
 
 
 def _subdivide(enclose: Any, sides: list[Any]) -> Iterator[None]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from .notation import REALS, SPACE, Box, fence, flat, latex, row, sign
+from .notation import REALS, SPACE, Box, fence, flat, latex, mathml, row, sign
 from .terms import MINUS_ONE, ONE, Relation, Term, number, parts
 
 UPRIGHT = frozenset({"log", "sin", "cos", "max", "relu"})
@@ -121,7 +121,9 @@ def _inverse(term: Term) -> Term | None:
         if (
             isinstance(exponent.data, Fraction)
             and exponent.data < 0
-            and (exponent.data.denominator == 1 or exponent.data == -HALF)
+            and (
+                exponent.data.denominator == 1 or (exponent.data == -HALF and (base.head != "sym" or base.data == "pi"))
+            )
         ):
             return base if exponent.data == -1 else Term("pow", None, (base, number(-exponent.data)))
     return None
@@ -267,3 +269,8 @@ def relation_box(relation: Relation) -> Box:
 def relation_latex(relation: Relation) -> str:
     """A relation as LaTeX."""
     return latex(relation_box(relation))
+
+
+def relation_mathml(relation: Relation) -> str:
+    """A relation as a `math` element on lines of its own."""
+    return f"<math display='block'>{mathml(relation_box(relation))}</math>"

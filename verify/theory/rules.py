@@ -45,6 +45,7 @@ PRINCIPLES = {
     "induction": "induction",
     "constant": "mean-value",
     "increasing": "mean-value",
+    "convex": "mean-value",
 }
 
 
@@ -369,11 +370,23 @@ def _apply(rule: str, goal: Goal, step: Mapping[str, Any]) -> list[Goal]:
             raise FormulaError("increasing needs left >= right for a variable >= 0, from 0")
         difference = Goal(_difference(goal.written), _difference(relation), context)
         return [_at(difference, variable, start), _slope(difference, variable)]
+    if rule == "convex":
+        if relation.op != ">=" or kind != "real":
+            raise FormulaError("convex needs left >= right for a real variable")
+        difference = Goal(_difference(goal.written), _difference(relation), context)
+        slope = _slope(difference, variable)
+        level = _at(slope, variable, start)
+        flat = replace(level, written=_equation(level.written), expanded=_equation(level.expanded))
+        return [_at(difference, variable, start), flat, _slope(slope, variable)]
     raise FormulaError(f"unknown rule {str(rule)[:40]!r}")
 
 
 def _difference(relation: Relation) -> Relation:
     return Relation(add(relation.left, negate(relation.right)), ">=", ZERO)
+
+
+def _equation(relation: Relation) -> Relation:
+    return Relation(relation.left, "==", relation.right)
 
 
 def _slope(goal: Goal, variable: str) -> Goal:

@@ -34,6 +34,10 @@ class Row:
         """The id with the chosen numbers."""
         return f"{self.id} ({self.parameters})" if self.parameters else self.id
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything that the line says."""
+        return {**vars(self), "parameters": self.parameters.strings(), "assumptions": list(self.assumptions)}
+
 
 Outcome = tuple[Row, dict[str, Any] | None]  # the line, and what goes into the proof file
 

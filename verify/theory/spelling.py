@@ -28,7 +28,7 @@ def empty(relation: Relation) -> bool:
 
 
 def shape(term: Term, kinds: Kinds) -> Poly:
-    """The formula as a polynomial in its applications, none of them carried out."""
+    """The formula as a polynomial in its applications and symbolic powers, none of them carried out."""
     return normal(_opaque(term, 0), kinds)
 
 
@@ -49,6 +49,8 @@ def _opaque(term: Term, depth: int) -> Term:
     if term.head == "app":
         name, index, _ = parts(term)
         return Term("app", (f"{name}.", len(index)), inner)
+    if term.head == "pow" and not (inner[1].head == "num" and inner[1].data.denominator == 1):  # type: ignore[attr-defined]
+        return Term("app", ("power.", 0), inner)
     return Term(term.head, term.data, inner)
 
 

@@ -26,6 +26,8 @@ ASSUMPTIONS: dict[str, dict[str, bool]] = {
 class Applied(sympy.Function):  # type: ignore[misc]
     """An unspecified function with derivative indices: arguments (name, number of indices, indices, values)."""
 
+    is_real = True
+
     @classmethod
     def eval(cls, *args: Any) -> Any:
         """Drops a last index that is zero."""
@@ -235,16 +237,36 @@ def spread(expression: Any) -> Any:
     return sympy.expand_log(sympy.expand(_even_sines(sympy.expand(expression))))
 
 
+def canonical(expression: Any) -> Any:
+    """Expanded, with equal applications, integrals and factorials as equal trees."""
+    return spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+
+
 @lru_cache(maxsize=4096)
 def vanishes(expression: Any) -> bool:
     """The expression is zero as a rational function of its atoms. False proves nothing."""
-    expression = spread(_factorials(_arguments(_integrals(_arguments(expression)))))
+    expression = canonical(expression)
     if expression == 0:
         return True
     numerator = sympy.numer(sympy.together(expression))
     return bool(spread(numerator) == 0)
 
 
+def _joined(expression: Any) -> Any:
+    """b^(n + 1)/b as b^n, before the sum b is multiplied out."""
+    if not expression.args:
+        return expression
+    args = [_joined(a) for a in expression.args]
+    if not expression.is_Mul:
+        return expression.func(*args)
+    powers: dict[Any, Any] = {}
+    for base, exponent in (a.as_base_exp() for a in args):
+        powers[base] = powers.get(base, 0) + exponent
+    return sympy.Mul(*(base ** sympy.expand(exponent) for base, exponent in powers.items()))
+
+
 def manifestly_nonnegative(expression: Any) -> bool:
     """Each term of the expansion is non-negative by its declared atoms."""
-    return all(t.is_nonnegative for t in sympy.Add.make_args(spread(expression)))
+    if all(t.is_nonnegative for t in sympy.Add.make_args(canonical(expression))):
+        return True
+    return all(t.is_nonnegative for t in sympy.Add.make_args(canonical(_joined(expression))))

@@ -102,6 +102,11 @@ def listed(names: Sequence[str], before: str = "", after: str = "") -> str:
     return ", ".join(f"{before}{n}{after}" for n in names)
 
 
+def dimensions(ndim: int) -> str:
+    """The number in words of a sentence."""
+    return f"{ndim} dimension{'s' * (ndim > 1)}"
+
+
 def written(
     theorem: Theorem,
     p: Parameters,

@@ -26,6 +26,7 @@ from .written import (
     written,
 )
 
+SUBSTITUTION = ("change-of-variables", "change-of-variables-plane", "change-of-variables-space")
 FACTOR = next(t for t in THEOREMS if t.id == "normalisation-factor")
 
 
@@ -61,14 +62,14 @@ def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, n
             )
         )
     weight = order * norm_power
-    fact = f"change-of-variables-{ndim}d"
+    change = SUBSTITUTION[ndim - 1]
     normalised, plain = raised("(S*s)", weight), raised("s", weight)
     jacobian, factor = raised("S", ndim), raised("S", order * (norm_power - 1))
     for a in multi_indices(ndim, order):
         label = f"multi-index ({listed([str(k) for k in a])})"
         integrand = f"{resized}*{_kernel(a, [f'S*{x}' for x in points], places, '(S*s)')}"
         result = iterated(f"{image}*{_kernel(a, points, places, 's')}", places)
-        moved = f"lambda {listed(places)}: {integrand}"
+        values = {"h": f"lambda {listed(places)}: {integrand}"} | ({"N": "1"} if ndim == 1 else {})
         lines += [
             Line(
                 f"{indexed('L', a)}({listed(points)}, s) == s**(-{ndim + order})*{result}",
@@ -78,14 +79,14 @@ def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, n
             ),
             Line(
                 f"{iterated(integrand, places)} == {jacobian}*{result}",
-                algebra(use(fact, h=moved)),
+                algebra(use(change, **values)),
                 f"Substitute S {', S '.join(places)} for {', '.join(places)}, {label}: the Jacobian is S^{ndim}, and S"
                 " cancels in the kernel.",
                 False,
             ),
             Line(
                 f"{product(normalised)}{indexed('Lp', a)}({scaled}, S*s) == {product(factor, plain)}{indexed('L', a)}({listed(points)}, s)",
-                algebra(use(fact, f"(S*s)**({weight - ndim - order})", h=moved)),
+                algebra(use(change, f"(S*s)**({weight - ndim - order})", **values)),
                 f"Together, {label}: S to the power {weight} from the normalisation, -{ndim + order} from the kernel and"
                 f" its derivatives, {ndim} from the Jacobian.",
             ),
@@ -96,7 +97,7 @@ def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, n
         p,
         Statement(variables | dict.fromkeys(points, "real"), (), definitions),
         lines,
-        (f"change-of-variables-{ndim}d", "differentiate-under-integral"),
+        (change, "differentiate-under-integral"),
         words="The image f'(x) = f(x/S) smoothed with S s against f smoothed with s, for every multi-index of total order"
         f" {order}. L' is the smoothed f', K any kernel profile; for the Gaussian one its derivatives are the G_k.",
     )

@@ -115,7 +115,7 @@ def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
         "The product rule: one second difference an axis.",
     )
     variables = {**dict.fromkeys(names, "real"), "v": "positive"}
-    words = f"The discrete diffusion equation on {ndim} axis or axes, per frequency."
+    words = f"The discrete diffusion equation on {ndim} ax{'es' if ndim > 1 else 'is'}, per frequency."
     return written(theorem, p, Statement(variables, (), SYMBOL), [line], words=words)
 
 

@@ -7,6 +7,7 @@ from .written import (
     POINT,
     Explicit,
     Line,
+    dimensions,
     hermite,
     listed,
     multi_indices,
@@ -50,7 +51,7 @@ def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
         ),
     ]
     variables = {"s": "positive", **dict.fromkeys(points, "real")}
-    words = f"The Gaussian in {ndim} dimension(s), in coordinates: its derivative in s is s times its Laplacian."
+    words = f"The Gaussian in {dimensions(ndim)}, in coordinates: its derivative in s is s times its Laplacian."
     return written(theorem, p, Statement(variables, (), _gaussian(points)), lines, words=words)
 
 
@@ -70,7 +71,7 @@ def unit_mass(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     ]
     variables = {"s": "positive", **dict.fromkeys(points, "real")}
     statement = Statement(variables, (), {**GAUSS_1, **_gaussian(points)})
-    words = f"The Gaussian in {ndim} dimension(s) integrates to one; by Fubini its integral is a product."
+    words = f"The Gaussian in {dimensions(ndim)} integrates to one; by Fubini its integral is a product."
     return written(theorem, p, statement, lines, ("fubini",), ("unit-mass",), words)
 
 
@@ -90,7 +91,7 @@ def fourier(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
         "By Fubini the transform is the product of those along the axes; replace one after the other.",
     )
     statement = Statement({"s": "positive", **dict.fromkeys(names, "real"), "x": "real"}, (), GAUSS_1)
-    words = f"The Fourier transform of the Gaussian in {ndim} dimension(s), with frequency {', '.join(names)}."
+    words = f"The Fourier transform of the Gaussian in {dimensions(ndim)}, with frequency {', '.join(names)}."
     axioms = () if ndim == 1 else ("fubini",)
     return written(theorem, p, statement, [line], axioms, ("fourier-transform",), words)
 
@@ -122,7 +123,7 @@ def semigroup(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     ]
     real = [*points, *shifts, *(f"w_{i}" for i in range(1, ndim + 1))]
     variables = {"a": "positive", "b": "positive", **dict.fromkeys(real, "real")}
-    words = f"Smoothing with a and then with b is smoothing with sqrt(a^2 + b^2), in {ndim} dimension(s)."
+    words = f"Smoothing with a and then with b is smoothing with sqrt(a^2 + b^2), in {dimensions(ndim)}."
     axioms = () if ndim == 1 else ("fubini",)
     return written(theorem, p, Statement(variables, ()), lines, axioms, (), words)
 
@@ -175,9 +176,7 @@ def njet(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
         )
     variables = {"s": "positive", **dict.fromkeys(points, "real")}
     definitions = {**GAUSS_1, **_gaussian(points), **_polynomials(order)}
-    words = (
-        f"Every derivative of total order {order} of the Gaussian in {ndim} dimension(s), with explicit polynomials."
-    )
+    words = f"Every derivative of total order {order} of the Gaussian in {dimensions(ndim)}, with explicit polynomials."
     return written(theorem, p, Statement(variables, (), definitions), lines, words=words)
 
 
@@ -190,5 +189,5 @@ def self_similarity(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
         "S leaves the exponent, and its power in the constant is that of the volume.",
     )
     variables = {"S": "positive", "s": "positive", **dict.fromkeys(points, "real")}
-    words = f"The Gaussian in {ndim} dimension(s), in coordinates."
+    words = f"The Gaussian in {dimensions(ndim)}, in coordinates."
     return written(theorem, p, Statement(variables, (), _gaussian(points)), [line], words=words)

@@ -11,6 +11,7 @@ from .written import (
     POINT,
     Explicit,
     Line,
+    dimensions,
     indexed,
     listed,
     multi_indices,
@@ -39,7 +40,7 @@ def scaled_function(theorem: Theorem, p: Parameters, ndim: int, order: int) -> E
     ]
     variables = {"S": "positive", **dict.fromkeys(points, "real"), "F": "function"}
     statement = Statement(variables, (), {f"J({listed(points)})": f"F({scaled})"})
-    words = f"Every derivative of total order {order} of F(x/S) in {ndim} dimension(s), for an arbitrary F."
+    words = f"Every derivative of total order {order} of F(x/S) in {dimensions(ndim)}, for an arbitrary F."
     return written(theorem, p, statement, lines, words=words)
 
 
@@ -58,7 +59,7 @@ def scaled_kernel(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Exp
         for a in multi_indices(ndim, order)
     ]
     variables = {"s": "positive", **dict.fromkeys((*points, *PLACE[:ndim]), "real"), "G": "function"}
-    words = f"Every derivative of total order {order} of the kernel in {ndim} dimension(s), for any profile G."
+    words = f"Every derivative of total order {order} of the kernel in {dimensions(ndim)}, for any profile G."
     return written(theorem, p, Statement(variables, ()), lines, words=words)
 
 
@@ -81,7 +82,7 @@ def steering(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit
         f"The derivative of order {order} along the direction ({listed(direction)}).",
     )
     variables = {"L": "function", **dict.fromkeys((*points, *direction, "r"), "real")}
-    words = f"Directional derivatives of order {order} in {ndim} dimension(s) from Cartesian ones, for an arbitrary L."
+    words = f"Directional derivatives of order {order} in {dimensions(ndim)} from Cartesian ones, for an arbitrary L."
     return written(theorem, p, Statement(variables, ()), [line], words=words)
 
 
@@ -114,7 +115,7 @@ def rotation(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
             ),
         ]
     variables = {"L": "function", **dict.fromkeys((*points, "t"), "real")}
-    words = f"Rotations of the coordinate planes in {ndim} dimension(s); every rotation is a product of them."
+    words = f"Rotations of the coordinate planes in {dimensions(ndim)}; every rotation is a product of them."
     return written(theorem, p, Statement(variables, ()), lines, words=words)
 
 
