@@ -454,7 +454,7 @@ MUTANTS = {
     "one class for all": ("spectral_mix", "(b * 0 + c) * source_class", "(b * 0 + c) * 0"),
     "no factor": ("spectral_weight", "factor * (tl.sum", "(tl.sum"),
     "a share lost": ("spectral_weight", "tl.minimum(low + share,", "tl.minimum(low + share - 1,"),
-    "class of the cotangent": ("spectral_weight", "+ PASSES[p][0]) * g_class", "+ 0) * g_class"),
+    "class of the cotangent": ("spectral_weight", "+ PASSES[3 * p]) * g_class", "+ 0) * g_class"),
     "half the diffusion": ("spectral", "-2 * sigma", "-sigma"),
     "sums of the last images": ("spectral", "diffusion += summed", "diffusion = summed"),
     "weights of the last images": ("spectral", "grad_weight += launch", "grad_weight = launch"),
