@@ -296,14 +296,14 @@ def launch_mix(
     return partial
 
 
-PRODUCTS = {"float32": "fp32", "tf32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
-"""Types of products, and of the features that they are for."""
+PRODUCTS = {"float32": "fp32", "tf32": "fp32", "bfloat16": "bf16"}
+"""Types of products, and of the features that they are for; float16 compiles to the same code as bfloat16."""
 
 
 def configurations(target: str) -> Iterator[Configuration]:
     """What is compiled ahead of time: order 2 in two dimensions in every precision, the rest in one."""
     cases = [(2, 2, product, adjoint) for product in PRODUCTS for adjoint in (False, True)]
-    cases += [(1, 2, "float32", False), (3, 2, "float32", False), (2, 3, "bfloat16", True), (2, 4, "float32", False)]
+    cases += [(3, 2, "float32", False), (2, 3, "bfloat16", True), (2, 4, "float32", False)]
     for ndim, order, product, adjoint in cases:
         wide = PRODUCTS[product]
         types = dict.fromkeys(("u_ptr", "out_ptr", "w_ptr", "bias_ptr"), f"*{wide}")
@@ -323,7 +323,7 @@ def configurations(target: str) -> Iterator[Configuration]:
                 f"{name}-from-{least}", _mix_kernel, types, constants | precise | entry.blocks | {"u_x": 1},
                 num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=True,
             )  # fmt: skip
-        if product != "tf32":
+        if product == "float32":
             for least, entry in entries("depthwise", target):
                 yield Configuration(
                     f"{name}-from-{least}", _depthwise_kernel, types, constants | entry.blocks | {"u_x": 1},
