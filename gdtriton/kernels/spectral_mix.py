@@ -34,6 +34,7 @@ Item = tuple[int, int, int, int]
 
 SCALE, INNER, ROWS = 0, 1, 2
 """Whose sigma it is: the scale channel's, the summed channel's or the result's."""
+_SUFFIX = ("", "-inner", "-rows")
 
 _INNER, _ROWS = tl.constexpr(INNER), tl.constexpr(ROWS)
 
@@ -311,8 +312,8 @@ def launch_spectral_mix(
     n_groups, n_rows, n_inner = groups, per_in if adjoint else per_out, per_out if adjoint else per_in
     if depthwise:
         n_groups, n_rows, n_inner = 1, groups, 1
-    own = "" if tables.n_sigma == 1 else "-own"
-    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{own}", source.device, n_rows)
+    side = tables.side(rows_are_outputs=not adjoint, depthwise=depthwise)
+    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{_SUFFIX[side]}", source.device, n_rows)
     z, y, x = volume(tables.sizes)
     tiles_p = triton.cdiv(z * y * x, config.blocks["BLOCK_P"])
     tiles_r = triton.cdiv(n_rows, config.blocks["BLOCK_R"])
@@ -330,7 +331,7 @@ def launch_spectral_mix(
         *class_strides(source, ndim), *class_strides(target, ndim), *class_strides(partner, ndim),
         per_out * weight.stride(0), weight.stride(row), weight.stride(inner), weight.stride(2),
         ITEMS=items, STARTS=starts, N_JET=weight.shape[2], AXES=ndim, CIRCULAR=tables.circular,
-        SIDE=tables.side(rows_are_outputs=not adjoint, depthwise=depthwise), ADJOINT=adjoint, DEPTHWISE=depthwise,
+        SIDE=side, ADJOINT=adjoint, DEPTHWISE=depthwise,
         STORE=out is not None, RESPONSE=other is not None, PRODUCT=spectral_product(dtype),
         PRECISION=precision(source.device), INTERPRETED=interpreting(), **config.blocks, **config.launch,
     )  # fmt: skip
@@ -349,7 +350,7 @@ def configurations(target: str) -> Iterator[Configuration]:
     cases = [("spectral-mix", 2, 2, "float32", forward), ("spectral-mix", 2, 2, "float32", adjoint)]
     cases += [("spectral-mix", 2, 2, "bfloat16", adjoint), ("spectral-mix", 3, 2, "bfloat16", forward)]
     cases += [
-        ("spectral-mix-own", 2, 2, "float32", (adjoint, side, True)) for adjoint in (False, True) for side in (1, 2)
+        (f"spectral-mix{_SUFFIX[side]}", 2, 2, "float32", (way, side, True)) for way in (False, True) for side in (1, 2)
     ]
     cases += [("spectral-depthwise", 2, 2, "float32", adjoint)]
     for kernel, ndim, order, product, (is_adjoint, side, response) in cases:

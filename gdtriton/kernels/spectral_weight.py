@@ -229,7 +229,9 @@ def launch_spectral_weight(
 
 def configurations(target: str) -> Iterator[Configuration]:
     """What is compiled ahead of time: order 2 in two dimensions with every sigma, three dimensions in bfloat16."""
-    cases = [("spectral-weight", 2, "float32", 0), ("spectral-weight", 3, "bfloat16", 0)]
+    cases = [("spectral-weight", 2, "float32", 0), ("spectral-weight", 2, "bfloat16", 0)]
+    if target != "gfx942":  # there, strides of three axes leave too few scalar registers: 33 to 62 are spilled
+        cases += [("spectral-weight", 3, "bfloat16", 0)]
     cases += [("spectral-weight-own", 2, "float32", 1), ("spectral-weight-own", 2, "float32", 2)]
     cases += [("spectral-depthwise-weight", 2, "float32", 0)]
     for kernel, ndim, product, own in cases:
