@@ -42,8 +42,8 @@ def plan_of(sigma, spatial, layer, dtype, routes=None):
 def power_term(weight, sums, sigma, layer, ndim):
     """Second term of sigma's gradient: (p / sigma) sum |a| <w_a, dLoss/dw_a>."""
     products = (layer.total_orders(sums, ndim) * weight.double() * sums.double()).sum(-1)
-    if sigma.ndim == 1:
-        inner = products.sum((1, 2))
+    if sigma[0].numel() == 1:
+        inner = products.sum((1, 2)).view(sigma.shape)
     elif sigma.shape[1] > 1:
         inner = products.sum(2, keepdim=True)
     else:
