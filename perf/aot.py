@@ -119,8 +119,9 @@ def _usage(assembly: dict[str, Any], log: str) -> tuple[int, int, str]:
     """Registers, spills and the text in which to look for instructions, from what a backend leaves."""
     if "amdgcn" in assembly:
         text = assembly["amdgcn"]
-        count = {k: int(v) for k, v in re.findall(r"\.(vgpr_count|vgpr_spill_count|sgpr_spill_count):\s+(\d+)", text)}
-        return count["vgpr_count"], count["vgpr_spill_count"] + count["sgpr_spill_count"], text
+        # Scalar registers are spilled to lanes of a vector register, not to memory.
+        count = {k: int(v) for k, v in re.findall(r"\.(vgpr_count|vgpr_spill_count):\s+(\d+)", text)}
+        return count["vgpr_count"], count["vgpr_spill_count"], text
     registers = re.findall(r"Used (\d+) registers", log)
     spills = re.findall(r"(\d+) bytes spill (?:stores|loads)", log)
     if not registers or not spills:

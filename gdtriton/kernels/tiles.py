@@ -47,9 +47,14 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
         (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 16}, 8, 1)),
     ],
+    "mix sm_100": [
+        (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 1)),
+        (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
+        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 1)),
+    ],
     "mix gfx942": [
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
-        (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
+        (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
         (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
     ],
     "mix-many-jets": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 8, 1))],
