@@ -14,6 +14,7 @@ from gdtriton.verify.network.check import SAME
 from gdtriton.verify.network.report import page
 from gdtriton.verify.network.report_graph import graph_svg
 from gdtriton.verify.network.report_plots import Series, log_plot
+from gdtriton.verify.network.report_witness import witness_words
 from gdtriton.verify.theory import library
 
 IMAGE = (1, 1, 9, 9)
@@ -100,7 +101,7 @@ def test_grid_map_is_said_where_it_is_not_the_images_own():
 
 
 def test_refutation_is_told_with_its_numbers(bad):
-    words = report_words.witness_words(bad["witness"])
+    words = witness_words(bad["witness"])
     assert words.startswith("On the image f(x) = x the window's maximum")
     assert report_theorems.missed_by(bad["offender"]["rule"]) == ("layer-spatial-maximum", "window-maximum")
 
@@ -115,6 +116,19 @@ def test_refutation_is_told_with_its_numbers(bad):
         ({"kind": "taps", "taps": [["1", "1"], ["2", "1"]]}, "2 at the centre of the image x^0 and 3 at that of x^1"),
         ({"kind": "read", "position": "3/2"}, "the value read is 3/2"),
         ({"kind": "position", "values": [0.0, 0.25]}, "0 at one point and 0.25 at another"),
+        (
+            {"kind": "position", "values": [0.0, 0.25], "points": [["1", "0"], ["2", "0"]]},
+            "0 at (1, 0) and 0.25 at (2, 0), on one ray",
+        ),
+        ({"kind": "position-factor", "values": ["1", "2", "1", "3"], "points": []}, "by 2 and 3: by no common power"),
+        ({"kind": "scale-weights", "weights": ["1", "1/2"]}, "with the weights 1, 0.5"),
+        (
+            {"kind": "window-spread", "function": "var", "positions": ["-1", "0", "1"]},
+            "The var of the window's samples",
+        ),
+        ({"kind": "samples", "places": ["0", "1", "3"]}, "Samples at 0, 1, 3"),
+        ({"kind": "fixed-sigma", "sigma": "3/2"}, "the fixed sigma 1.5"),
+        ({"kind": "random", "values": ["0", "1"]}, "Two runs on one image"),
         ({"kind": "weights", "weights": ["0", "1/2"]}, "one changes by S^0 and the other by S^1/2"),
         ({"kind": "weight", "weight": "-1"}, "change by S^-1"),
         ({"kind": "canvas", "background": "1/2"}, "follow no power of S"),
@@ -124,7 +138,7 @@ def test_refutation_is_told_with_its_numbers(bad):
     ],
 )
 def test_every_witness_is_told(witness, text):
-    assert text in report_words.witness_words(witness)
+    assert text in witness_words(witness)
 
 
 def test_links_are_told_with_their_numbers(good):
@@ -196,7 +210,11 @@ def test_words_of_a_network_are_escaped(good):
 
 
 def test_unknown_and_unmeasured_have_a_page_too():
-    found = certify(nn.Sequential(nn.Unfold(3)), IMAGE)
+    class Sorted(nn.Module):
+        def forward(self, x):
+            return x.sort(-1).values
+
+    found = certify(Sorted(), IMAGE)
     text = page({**found.to_json(), "measured": measure(nn.ReLU(), IMAGE)})
     assert "<span class='unknown'>unknown</span>" in text
     assert "Not measured: ValueError: measure: module must contain a ScaleLift" in text
