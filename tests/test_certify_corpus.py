@@ -24,7 +24,6 @@ def load(name):
 
 
 good, wrong = load("networks_good"), load("networks_broken")
-WITHOUT_RULE = {"unfold", "branch on the shape"}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Lazy modules")]
 
 
@@ -46,9 +45,6 @@ def test_broken_network_is_refuted_with_a_witness(name):
     torch.manual_seed(0)
     module, shape, canvas = wrong.build(name)
     found = certify(module, shape, canvas=canvas)
-    if name in WITHOUT_RULE:
-        assert found.verdict == "unknown"
-        return
     assert found.verdict == "refuted", found.reason
     assert defect(found.to_json()["witness"]) != 0
 

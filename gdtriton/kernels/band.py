@@ -159,7 +159,6 @@ def configurations(target: str) -> Iterator[Configuration]:
         "smoothing-bf16": ("bf16", smoothing),
         "adjoint": ("fp32", smoothing | {"TRANSPOSE": True}),
         "derivative": ("fp32", smoothing | {"ODD": True, "SCALED": True, "ACCUMULATE": True, "CHECK_ROUTE": False}),
-        "zero-border": ("fp32", smoothing | {"SYMMETRIC": False}),
     }
     for least, entry in entries("band", target):
         for name, (dtype, constants) in variants.items():

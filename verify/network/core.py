@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from .domain import Atom, Axis, NoRule, Refuted, Slice, Terms, Type, minus, plus, size
+from .domain import Atom, Axis, NoRule, Refuted, Slice, Terms, Type, close, common_window, minus, plus, size
 from .family import check_family
 from .family import fold as fold
 
@@ -64,7 +64,7 @@ def reshape(kind: Type, shape: Sequence[int]) -> Type:
     return replace(kind, axes=tuple(axes))
 
 
-_WORDS = {"S": "scale", "B": "batch", "C": "channel", "X": "spatial", "R": "repeated"}
+_WORDS = {"S": "scale", "B": "batch", "C": "channel", "X": "spatial", "R": "repeated", "P": "spatial", "W": "window"}
 
 
 def permute(kind: Type, dims: Sequence[int]) -> Type:
@@ -97,17 +97,23 @@ def _merge_axis(a: Axis, b: Axis) -> Axis:
         return a
     if [x.kind for x in a] == [x.kind for x in b] and [x.size for x in a] == [x.size for x in b]:
         for x, y in zip(a, b, strict=True):
-            if x.kind == "X" and x.axis == y.axis and (x.spacing, x.offset) != (y.spacing, y.offset):
+            if x.kind == "X" and (x.spacing, x.offset) != (y.spacing, y.offset):
                 # Where the first value is read at the centre, the second is read at `away`.
                 away = y.offset - y.spacing * x.offset / x.spacing
-                if not away:
+                if not away and (x.spacing, x.offset) != (-y.spacing, -y.offset):
                     raise NoRule("values on grids of different spacing about one centre are combined")
+                if not away:
+                    continue
                 raise Refuted(
                     "unequal-grids",
                     f"values on different grids are combined: samples at {x.offset} + {x.spacing} k and at "
                     f"{y.offset} + {y.spacing} k",
                     {"kind": "taps", "taps": [["0", "1"], [str(away), "1"]]},
                 )
+        if all(x == replace(y, axis=x.axis) for x, y in zip(a, b, strict=True)):
+            return a  # f(x, y) + f(y, x): scaling does not tell the axes of the image apart
+        if all(x == replace(y, axis=x.axis, spacing=-y.spacing, offset=-y.offset) for x, y in zip(a, b, strict=True)):
+            return a  # f(x) + f(-x): a reflection about the centre commutes with scaling
     raise NoRule("axes of different meaning are combined")
 
 
@@ -139,10 +145,6 @@ def combine(
     n = _common_slices(kinds)
     if sum(a.kind == "S" for axis in axes for a in axis) > 1:
         raise NoRule("two scale axes")
-    at: dict[int, Fraction] = {}
-    for k in kinds:
-        for axis_number, position in k.at:
-            at[axis_number] = position
     slices = []
     for i in range(n):
         parts = [
@@ -161,12 +163,18 @@ def combine(
         tuple(axes),
         weight,
         tuple(slices),
-        tuple(sorted(at.items())),
+        _reads(kinds),
         zero and all(k.black for k in kinds),
         all(k.free or k.slices[0].anchor is None for k in kinds) and any(k.free for k in kinds),
         None,
         next((k.lost for k in kinds if k.lost), None),
+        False,
+        common_window([k.window for k in kinds]),
     )
+
+
+def _reads(kinds: Sequence[Type]) -> tuple[tuple[int, Fraction], ...]:
+    return tuple(sorted({place for k in kinds for place in k.at}))
 
 
 def pointwise(
@@ -193,7 +201,9 @@ def pointwise(
         )
     else:
         folded = [fold(k, terms, function)[1] for k in kinds]
-        result = combine(kinds, terms, function=function, weight=Fraction(0), codes=folded, zero=zero, extra=extra)
+        result = combine(
+            kinds, terms, function=function, weight=Fraction(0), codes=folded, zero=zero, extra=extra, power=Fraction(0)
+        )
     return settle(result)
 
 
@@ -230,12 +240,11 @@ def same_weight(
 
 def _even_centre(a: Type, b: Type, result: Type, terms: Terms, function: str) -> Type:
     """f(h/2) + f(-h/2): the sum of the two middle samples of an even size."""
-    x, y = dict(a.at), dict(b.at)
-    differing = [axis for axis in x.keys() | y.keys() if x.get(axis) != y.get(axis)]
-    if function != "add" or len(differing) != 1 or a.slices != b.slices:
+    one, other = set(a.at) - set(b.at), set(b.at) - set(a.at)
+    if function != "add" or len(one) != 1 or len(other) != 1 or a.slices != b.slices:
         return result
-    axis = differing[0]
-    if x.get(axis) != -y.get(axis, Fraction(0)) or abs(x.get(axis, Fraction(1))) != Fraction(1, 2):
+    ((axis, x),), ((second, y),) = one, other
+    if axis != second or x != -y or abs(x) != Fraction(1, 2) or any(k == axis for k, _ in set(a.at) & set(b.at)):
         return result
     rest = tuple((k, v) for k, v in result.at if k != axis)
     slices = tuple(replace(s, term=terms.number("even centre", s.term)) for s in result.slices)
@@ -243,7 +252,8 @@ def _even_centre(a: Type, b: Type, result: Type, terms: Terms, function: str) ->
 
 
 def _pool_pair(a: Type, b: Type, result: Type, terms: Terms, function: str) -> Type:
-    if a.n_scales > 1 or b.n_scales > 1 or a.at != b.at or a.slices[0].gain != b.slices[0].gain:
+    gap = minus(a.slices[0].gain, b.slices[0].gain)
+    if a.n_scales > 1 or b.n_scales > 1 or a.at != b.at or not close(gap, (0.0,) * len(gap)):
         return result
     if any(k.free and not (k.pool and k.pool[0] == function) for k in (a, b)):
         return result
@@ -262,18 +272,18 @@ def _pool_pair(a: Type, b: Type, result: Type, terms: Terms, function: str) -> T
         free = True
     except Refuted:
         free = False
-    return replace(result, pool=(function, parts[0][0], anchors), free=free)
+    inner = common_window([k.pool[3] if k.pool else k.window for k in (a, b)])
+    own = sorted(x[0] for x in anchors)
+    window = common_window([inner, (own[0], own[-1])]) if free else result.window
+    return replace(result, pool=(function, parts[0][0], anchors, inner), free=free, window=window)
 
 
 def product(a: Type, b: Type, terms: Terms, *, function: str) -> Type:
     """F G and F / G: weights add, or are subtracted."""
     sign = -1 if function == "div" else 1
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in (a, b)]
-    return settle(
-        combine(
-            [a, b], terms, function=function, weight=a.weight + sign * b.weight, codes=codes, zero=function == "mul"
-        )
-    )
+    result = combine([a, b], terms, function=function, weight=a.weight + sign * b.weight, codes=codes, zero=False)
+    return settle(replace(result, black=function == "mul" and (a.black or b.black)))
 
 
 def scale_factor(kind: Type, terms: Terms, *, logs: Sequence[tuple[float, ...]], code: int) -> Type:
@@ -303,13 +313,20 @@ def jet(
 ) -> Type:
     """Scale-normalised derivatives at sigma, mixed by weights: w + |a| (norm_power - 1); `logs` [S][sigma channel]."""
     axes = list(kind.axes)
+    rearranged = next((a for axis in axes[-ndim:] for a in axis if a.kind == "P"), None)
+    if rearranged is not None:
+        raise Refuted(
+            "rearranged",
+            "a jet layer on rearranged samples: their places are no grid, which is no image scaled about its centre",
+            {"kind": "samples", "places": [str(p) for p in rearranged.places]},
+        )
     if len(axes) < ndim + 2 or any(len(a) != 1 or a[0].kind != "X" for a in axes[-ndim:]):
         raise NoRule("a jet layer over axes that are not the image's")
     channels = axes[-ndim - 1]
     spatial = [a[0] for a in axes[-ndim:]]
     if len({abs(a.spacing) for a in spatial}) > 1:
         raise NoRule("a jet layer on samples of different spacing per axis")
-    if any(a.kind in "SX" for a in channels):
+    if any(a.kind in "SXPW" for a in channels):
         raise NoRule("a jet layer whose channel axis holds scale channels")
     n = len(logs)
     scale_axis = axes[0]
@@ -336,7 +353,7 @@ def jet(
         raise Refuted(
             "zero-border",
             "a zero border next to features that are not 0 on a black background: the canvas' edge does not scale",
-            {"kind": "canvas", "background": "1/2"},
+            {"kind": "canvas", "background": "?"},
         )
     shift = math.log(abs(spatial[0].spacing)) if spatial else 0.0
     slices = []
@@ -372,7 +389,7 @@ def jet(
         axes=tuple(axes),
         weight=weight,
         slices=tuple(slices),
-        black=kind.black and not bias,
+        black=not bias and (kind.black or (0 not in orders and border != "zero")),
         pool=None,
         free=False,
     )
@@ -384,7 +401,7 @@ def jet(
 def mix(kind: Type, terms: Terms, *, axis: int, size_out: int, code: Sequence[int], bias: bool, node: str) -> Type:
     """A linear map of the channels at every point, with an offset for weight 0 only."""
     atoms = kind.axes[axis]
-    if any(a.kind == "X" for a in atoms):
+    if any(a.kind in "XPW" for a in atoms):
         raise NoRule("a linear map over space")
     scale = any(a.kind == "S" for a in atoms)
     if bias:
@@ -436,7 +453,13 @@ def pool_scales(kind: Type, terms: Terms, *, function: str, axis: int, keep: boo
         weight=kind.weight if homogeneous else Fraction(0),
         pool=None,
         index=function == "argmax",
+        window=_pooled_window(kind),
     )
+
+
+def _pooled_window(kind: Type) -> tuple[float, float] | None:
+    own = [s.anchor[0] for s in kind.slices if s.anchor is not None]
+    return common_window([kind.window, (min(own), max(own))]) if own else kind.window
 
 
 def over_space(
@@ -451,7 +474,7 @@ def over_space(
                 "canvas-mean",
                 f"a {function} over a canvas of fixed size of features that are not 0 on a black background: object "
                 "and background change their shares, no factor S^w describes that",
-                {"kind": "canvas", "background": "1/2"},
+                {"kind": "canvas", "background": "?"},
             )
         if canvas == "fixed" or function == "sum":
             weight += 1
@@ -470,16 +493,14 @@ def over_space(
 def select_space(kind: Type, *, axis: int, index: int, keep: bool) -> Type:
     """The value at one sample of a spatial axis."""
     (atom,) = kind.axes[axis]
-    position = atom.offset + atom.spacing * index
-    at = dict(kind.at)
-    if position:
-        at[atom.axis] = position
+    position = atom.positions[index]
+    at = {*kind.at, *([(atom.axis, position)] if position else [])}
     axes = list(kind.axes)
     if keep:
         axes[axis] = ()
     else:
         del axes[axis]
-    return replace(kind, axes=tuple(axes), at=tuple(sorted(at.items())))
+    return replace(kind, axes=tuple(axes), at=tuple(sorted(at)))
 
 
 def regrid(kind: Type, *, axis: int, start: int, step: int, count: int) -> Type:
@@ -519,17 +540,15 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
         for k in kinds[1:]:
             merged = _merge_axis(merged, k.axes[i])
         rest.append(merged)
-    at: dict[int, Fraction] = {}
-    for k in kinds:
-        at.update(dict(k.at))
     single = all(k.n_scales == 1 for k in kinds)
     firsts = [k.slices[0] for k in kinds]
     along = [() if new else k.axes[axis] for k in kinds]
-    if any(a.kind == "X" for one in along for a in one):
+    if any(a.kind in "XPW" for one in along for a in one):
         raise NoRule("values are joined along space")
     common: dict[str, Any] = {
-        "at": tuple(sorted(at.items())),
+        "at": _reads(kinds),
         "black": all(k.black for k in kinds),
+        "window": common_window([k.window for k in kinds]),
         "lost": next((k.lost for k in kinds if k.lost), None),
         "pool": None,
     }

@@ -35,11 +35,13 @@ class Atom:
     """A factor of a tensor axis.
 
     Args:
-        kind: "S" scale channels, "B" batch, "C" feature channels, "X" space, "R" copies of one value.
+        kind: "S" scale channels, "B" batch, "C" feature channels, "X" space, "R" copies of one value, "P" samples of
+            space in another order or at other places, "W" samples of a window around every point of an "X".
         size: Number of entries.
         axis: Of "X": which spatial axis of the image.
         spacing: Of "X": distance of neighbouring samples, in pixels of the image; negative after a flip.
         offset: Of "X": position of sample 0 from the centre of the image.
+        places: Of "P" and "W": the positions, absolute or in the window.
     """
 
     kind: str
@@ -47,9 +49,17 @@ class Atom:
     axis: int = -1
     spacing: Fraction = Fraction(1)
     offset: Fraction = Fraction(0)
+    places: tuple[Fraction, ...] = ()
+
+    @property
+    def positions(self) -> tuple[Fraction, ...]:
+        """Of "X", "P" and "W"."""
+        return self.places or tuple(self.offset + self.spacing * i for i in range(self.size))
 
     def to_json(self) -> list[Any]:
-        """[kind, size] or ["X", size, axis, spacing, offset]."""
+        """[kind, size], ["X", size, axis, spacing, offset] or ["P" or "W", size, axis, places]."""
+        if self.kind in "PW":
+            return [self.kind, self.size, self.axis, [str(p) for p in self.places]]
         if self.kind != "X":
             return [self.kind, self.size]
         return ["X", self.size, self.axis, str(self.spacing), str(self.offset)]
@@ -78,9 +88,10 @@ class Type:
         at: (spatial axis, position) of every point read away from the centre.
         black: Whether the value is 0 where the image is 0 far around.
         free: The scale axis was pooled away over a whole geometric grid.
-        pool: (kind, term, anchors) of single scale channels merged one by one so far.
+        pool: (kind, term, anchors, their own window) of single scale channels merged one by one so far.
         lost: Node at which one scale channel was singled out.
         index: The value numbers a scale channel.
+        window: Logarithms of the finest and the coarsest sigma that all pooled scale axes in it share.
     """
 
     axes: tuple[Axis, ...]
@@ -89,9 +100,10 @@ class Type:
     at: tuple[tuple[int, Fraction], ...] = ()
     black: bool = True
     free: bool = False
-    pool: tuple[str, int, tuple[Logs, ...]] | None = None
+    pool: tuple[str, int, tuple[Logs, ...], tuple[float, float] | None] | None = None
     lost: str | None = None
     index: bool = False
+    window: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,6 +134,7 @@ class Type:
             "black": self.black,
             "free": self.free,
             "index": self.index,
+            "window": None if self.window is None else list(self.window),
         }
 
 
@@ -170,3 +183,13 @@ def minus(a: Logs, b: Logs) -> Logs:
 def plus(a: Logs, b: Logs, factor: float = 1.0) -> Logs:
     """Entrywise a + factor * b."""
     return minus(a, tuple(-factor * y for y in b))
+
+
+def common_window(windows: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """What the windows of pooled scale channels share; upside down if they share nothing.
+
+    A function of pooled values is invariant, up to the channels that enter and leave, for images whose responses lie
+    in all the windows; there must be a step of the scale grid left at an output, or the claim is about no image.
+    """
+    found = [w for w in windows if w is not None]
+    return (max(w[0] for w in found), min(w[1] for w in found)) if found else None

@@ -1,16 +1,16 @@
 """What a module computes: its graph of ATen operators, with concrete shapes, module paths and source lines.
 
 `torch.export` first: it runs the module through `__call__`, so hooks, parametrisations and overridden forwards are part
-of what is read, and Python control flow that depends on values is refused. Where it fails, `torch.fx` traces the module
-symbolically (which refuses the same control flow) and the result is written out in ATen operators. Our operators stay
-one node.
+of what is read, and Python control flow that depends on values is refused. Where it fails (it refuses modules that keep
+tensors on themselves, for instance), `torch.fx` records the same call on proxies of fake tensors. Our operators stay
+one node; what no rule knows is written out in simpler operators; equal calls become one node.
 """
 
 import copy
 import operator
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -23,7 +23,7 @@ class TracingError(Exception):
     """Neither tracer could read the module; the message is theirs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """One operator call.
 
@@ -36,6 +36,9 @@ class Node:
         source: "file.py:12" of the user's line, or "".
         shape: Shape of the (first) output, None if it has none.
         target: What computes it, for operators.
+        value: Of constants.
+        parameter: Name of the parameter that a constant is.
+        contiguous: Whether the output lies in memory in the order of its axes.
     """
 
     name: str
@@ -48,9 +51,10 @@ class Node:
     target: Any = None
     value: Tensor | None = None
     parameter: str | None = None
+    contiguous: bool = False
 
-    def __hash__(self) -> int:
-        return hash(self.name)
+    def __repr__(self) -> str:
+        return f"{self.op} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,16 @@ def evaluation_copy(module: nn.Module, training: bool) -> nn.Module:
     return duplicate.train(training)
 
 
-def read_graph(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> Graph:
+def read_graph(
+    module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype, keep: Collection[str] = ()
+) -> Graph:
     """The graph of `module` for one image of `input_shape`.
+
+    Args:
+        module: The module.
+        input_shape: Shape of the image.
+        dtype: Of the image.
+        keep: Names of operators that are not written out in others, "aten.conv2d".
 
     Raises:
         TracingError: If both tracers fail.
@@ -86,11 +98,11 @@ def read_graph(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dty
     with quiet_state():
         example = torch.zeros(input_shape, dtype=dtype)
         try:
-            return _exported(module, example)
+            return _exported(module, example, keep)
         except Exception as error:
             first = f"torch.export: {type(error).__name__}: {_first_line(error)}"
         try:
-            return _symbolic(module, example)
+            return _recorded(module, example, keep)
         except Exception as error:
             raise TracingError(f"{first}; torch.fx: {type(error).__name__}: {_first_line(error)}") from error
 
@@ -100,8 +112,15 @@ def _first_line(error: Exception) -> str:
     return lines[0][:300] if lines else ""
 
 
-def _exported(module: nn.Module, example: Tensor) -> Graph:
-    program = torch.export.export(module, (example,), strict=False).run_decompositions(_decompositions())
+def _exported(module: nn.Module, example: Tensor, keep: Collection[str]) -> Graph:
+    program = torch.export.export(module, (example,), strict=False)
+    written_out = {"aten.einsum"}
+    for _ in range(4):
+        program = program.run_decompositions(_decompositions(written_out))
+        unknown = _without_rule(program.graph_module.graph, set(program.graph_signature.user_inputs), keep)
+        if unknown <= written_out:
+            break
+        written_out |= unknown
     signature = program.graph_signature
     state: dict[str, tuple[Tensor, str | None]] = {}
     for placeholder, name in signature.inputs_to_parameters.items():
@@ -114,38 +133,101 @@ def _exported(module: nn.Module, example: Tensor) -> Graph:
     return _convert(program.graph_module, state, set(signature.user_outputs), "torch.export")
 
 
-def _decompositions() -> dict[Any, Any]:
-    """Write out einsum, and nothing else that PyTorch has an operator for."""
+def _decompositions(names: Collection[str]) -> dict[Any, Any]:
+    """PyTorch's own ways to write operators out in simpler ones."""
     table = torch.export.default_decompositions()
-    op = torch.ops.aten.einsum.default
-    return {op: table[op]} if op in table else {}
+    return {op: table[op] for op in list(table) if _operator_name(op) in names}
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        plain = not (m._forward_hooks or m._forward_pre_hooks)
-        return plain and (
-            type(m).__module__.startswith("gdtriton.") or super().is_leaf_module(m, module_qualified_name)
-        )
+def _without_rule(graph: fx.Graph, inputs: set[Any], keep: Collection[str]) -> set[str]:
+    """Operators on the way from the image that are not kept."""
+    moving: set[fx.Node] = set()
+    found = set()
+    for node in graph.nodes:
+        if node.name in inputs or any(operand in moving for operand in node.all_input_nodes):
+            moving.add(node)
+            if node.op == "call_function" and node.target is not operator.getitem:
+                found.add(_operator_name(node.target))
+    return found - set(keep)
 
 
-def _symbolic(module: nn.Module, example: Tensor) -> Graph:
+class _Call(nn.Module):
+    """The module under another root, so that its own hooks are part of what is recorded."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, image: Tensor) -> Any:
+        return self.module(image)
+
+
+def _recorded(module: nn.Module, example: Tensor, keep: Collection[str]) -> Graph:
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    symbolic = fx.GraphModule(module, _Tracer().trace(module))
-    parameters = dict(symbolic.named_parameters())
-    buffers = dict(symbolic.named_buffers())
+    holder = _Call(copy.deepcopy(module))
+    parameters = {name: p.detach() for name, p in holder.named_parameters()}
+    buffers = dict(holder.named_buffers())
+    frames = _ModuleFrames(holder)
 
     def call(parameters: dict[str, Tensor], buffers: dict[str, Tensor], image: Tensor) -> Any:
-        return torch.func.functional_call(symbolic, (parameters, buffers), (image,))
+        return torch.func.functional_call(holder, (parameters, buffers), (image,))
 
-    traced = make_fx(torch.func.functionalize(call), tracing_mode="fake")(parameters, buffers, example)
+    with fx.traceback.preserve_node_meta(), _as_compiling(), frames:
+        table = torch.export.default_decompositions()
+        traced = make_fx(
+            torch.func.functionalize(call),
+            decomposition_table=cast(Any, {op: table[op] for op in list(table) if _operator_name(op) not in keep}),
+            tracing_mode="fake",
+            record_stack_traces=True,
+        )(parameters, buffers, example)
     placeholders = [node.name for node in traced.graph.nodes if node.op == "placeholder"]
-    flat = [(value, name) for name, value in parameters.items()] + [(value, None) for value in buffers.values()]
-    state = dict(zip(placeholders, flat, strict=False))
+    flat = [(value, name.removeprefix("module.")) for name, value in parameters.items()]
+    state = dict(zip(placeholders, [*flat, *((value, None) for value in buffers.values())], strict=False))
     results = next(node for node in traced.graph.nodes if node.op == "output").args[0]
     outputs = {node.name for node in torch.utils._pytree.tree_leaves(results) if isinstance(node, fx.Node)}
     return _convert(traced, state, outputs, "torch.fx")
+
+
+@contextmanager
+def _as_compiling() -> Iterator[None]:
+    """Value checks are left out, as under torch.export: a fake tensor has no values."""
+    before = torch.compiler._is_compiling_flag
+    torch.compiler._is_compiling_flag = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_compiling_flag = before
+
+
+class _ModuleFrames:
+    """While active, operators that are recorded carry the path of the module that calls them."""
+
+    def __init__(self, holder: nn.Module) -> None:
+        self.modules = {m: name.removeprefix("module").removeprefix(".") for name, m in holder.named_modules()}
+        self.handles: list[Any] = []
+        self.outer: list[Any] = []
+
+    def __enter__(self) -> None:
+        for module, name in self.modules.items():
+            self.handles.append(module.register_forward_pre_hook(lambda *_, name=name: self._push(name), prepend=True))
+            self.handles.append(module.register_forward_hook(lambda *_: self._pop(), always_call=True))
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _push(self, name: str) -> None:
+        meta = fx.traceback.current_meta
+        self.outer.append(meta.get("nn_module_stack"))
+        meta["nn_module_stack"] = {**(self.outer[-1] or {}), name: (name, "")}
+
+    def _pop(self) -> None:
+        before = self.outer.pop()
+        if before is None:
+            fx.traceback.current_meta.pop("nn_module_stack", None)
+        else:
+            fx.traceback.current_meta["nn_module_stack"] = before
 
 
 def _convert(
@@ -153,6 +235,7 @@ def _convert(
 ) -> Graph:
     known: dict[fx.Node, Node] = {}
     result: list[Node] = []
+    calls: dict[Any, Node] = {}
 
     def rebuild(argument: Any) -> Any:
         return fx.node.map_arg(argument, cast(Any, known.__getitem__))
@@ -183,14 +266,34 @@ def _convert(
             node.target,
             value,
             parameter,
+            _contiguous(node),
         )
+        if node.op == "call_function" and not is_random(new):
+            key = (str(node.target), _frozen(new.args), _frozen(new.kwargs))
+            new = calls.setdefault(key, new)
         known[node] = new
-        result.append(new)
-    by_name = {node.name: node for node in result}
-    chosen = tuple(by_name[name] for name in sorted(outputs, key=[n.name for n in result].index) if name in by_name)
+        if new.name == node.name:
+            result.append(new)
+    wanted = {known[node].name for node in module.graph.nodes if node.name in outputs and node in known}
+    chosen = tuple(node for node in result if node.name in wanted)
     if not chosen:
         raise TracingError("the module returns no tensor")
     return Graph(tuple(result), chosen, tracer)
+
+
+def is_random(node: Node) -> bool:
+    """Whether the operator draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _frozen(argument: Any) -> Any:
+    if isinstance(argument, Node):
+        return ("node", argument.name)
+    if isinstance(argument, (list, tuple)):
+        return tuple(_frozen(a) for a in argument)
+    if isinstance(argument, dict):
+        return tuple((k, _frozen(v)) for k, v in sorted(argument.items()))
+    return (type(argument).__name__, repr(argument))
 
 
 def _operator_name(target: Any) -> str:
@@ -206,6 +309,11 @@ def _shape(node: fx.Node, value: Tensor | None) -> tuple[int, ...] | None:
     if isinstance(meta, (tuple, list)):
         meta = meta[0] if meta else None
     return tuple(int(n) for n in meta.shape) if isinstance(meta, Tensor) else None
+
+
+def _contiguous(node: fx.Node) -> bool:
+    meta = node.meta.get("val")
+    return isinstance(meta, Tensor) and meta.is_contiguous()
 
 
 def _path(node: fx.Node) -> str:

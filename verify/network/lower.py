@@ -4,18 +4,20 @@
 (`Refuted`, `NoRule`), which every later value inherits.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from . import core
-from .constants import Constant, Digests, drawn_parameters, evaluate, spread, varies
+from .constants import DRAWS, Constant, Digests, drawn_parameters, evaluate, spread, varies
 from .domain import Atom, NoRule, Refuted, Slice, Terms, Type, size
-from .graph import Graph, Node
+from .graph import Graph, Node, is_random
 
 Value = Constant | Type | Refuted | NoRule
 LOWERINGS: dict[str, Callable[["Interpreter", Node], Any]] = {}
@@ -41,18 +43,21 @@ class Interpreter:
         module: Where the parameters come from.
         canvas: "fixed" or "scales".
         input_shape: Shape of the image.
+        dtype: Of the image.
     """
 
     graph: Graph
     module: nn.Module
     canvas: str
     input_shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
     terms: Terms = field(default_factory=Terms)
     digest: Digests = field(default_factory=Digests)
     values: dict[Node, Any] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, Node] = field(default_factory=dict)
     jets: list[dict[str, Any]] = field(default_factory=list)
+    scale_weights: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def ndim(self) -> int:
@@ -77,9 +82,13 @@ class Interpreter:
             self.record(node, "image", [], {"shape": list(self.input_shape)}, kind)
             return kind
         operands = [self.values[n] for n in _operands(node)]
+        if is_random(node) and not any(isinstance(v, (NoRule, Refuted)) for v in operands):
+            from .lower_canvas import random_value
+
+            found = random_value(self, node)
+            if isinstance(found, Refuted) or node.op not in LOWERINGS:
+                return self._stop(node, found)
         if all(isinstance(v, Constant) for v in operands):
-            if node.op in RANDOM:
-                return self._stop(node, NoRule("a random value"))
             try:
                 return evaluate(node, self.values)
             except Exception as error:
@@ -92,11 +101,52 @@ class Interpreter:
         if function is None:
             return self._stop(node, NoRule(f"no rule for {node.op}"))
         try:
-            return function(self, node)
+            return self._signed(node, function(self, node))
         except (Refuted, NoRule) as error:
-            return self._stop(node, error)
+            return self._stop(node, self.checked_background(node, error))
         except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
             return self._stop(node, NoRule(f"{node.op} in a form without a rule ({type(error).__name__}: {error})"))
+
+    def _signed(self, node: Node, value: Any) -> Any:
+        """The value with the operator's own numbers (eps, axes, groups, shapes) made part of its terms.
+
+        Scale channels that are computed one by one agree only if these do. Operators whose numbers are part of the
+        term already, or say which scale channel is meant, are left out.
+        """
+        if node.op in SIGNED_BY_RULE or not isinstance(value, Type):
+            return value
+        signature = (node.op, repr(_static(node.args)), repr(_static(node.kwargs)))
+
+        def sign(term: int) -> int:
+            return self.terms.number("signed", signature, term)
+
+        slices = tuple(replace(s, term=sign(s.term)) for s in value.slices)
+        pool = value.pool and (value.pool[0], sign(value.pool[1]), *value.pool[2:])
+        return replace(value, slices=slices, pool=pool)
+
+    def background(self, node: Node) -> list[float]:
+        """Largest value of what `node` computes on a black image, at the network's own and at drawn weights."""
+        from .links import replay
+
+        image = torch.zeros(self.input_shape, dtype=self.dtype)
+        found = []
+        for draw in range(DRAWS + 1):
+            values = replay(self.graph, self, image, draw, only=node)
+            found.append(max((float(v.double().abs().max()) for v in values if v.numel()), default=0.0))
+        return found
+
+    def checked_background(self, node: Node, error: Exception) -> Exception:
+        """A refutation that rests on a background unequal 0, with the background that was found, or none."""
+        if not isinstance(error, Refuted) or error.witness.get("background") != "?":
+            return error
+        field = next(n for n in _operands(node) if isinstance(self.values[n], Type))
+        found = self.background(field)
+        draw = next((k for k, value in enumerate(found) if value > BLACK), None)
+        if draw is None:
+            return NoRule(f"{error}; but on a black image they are 0 at these weights and at drawn ones")
+        value = Fraction(found[draw]).limit_denominator(10**6)
+        error.witness.update(background=str(value), own_weights=draw == 0)
+        return error
 
     def _stop(self, node: Node, error: Any) -> Any:
         error.node = node
@@ -145,23 +195,24 @@ class Interpreter:
             return found
         return Constant((value,) * 3)
 
-    def codes(self, constant: Constant, kind: Type, node: Node) -> tuple[list[int], list[Tensor]]:
+    def codes(self, constant: Constant, kind: Type, node: Node, factor: bool = False) -> tuple[list[int], list[Tensor]]:
         """One number per scale channel for a constant that meets a value pointwise; refuted if it varies over space."""
         tensors = spread(constant, kind)
         atoms = [a for axis in kind.axes for a in axis]
         for k, tensor in enumerate(tensors):
-            for i, atom in enumerate(atoms):
-                if atom.kind == "X" and tensor.shape[i] > 1 and varies(tensor, i):
-                    raise self.position(tensor, i, k)
+            if any(a.kind in "XPW" and tensor.shape[i] > 1 and varies(tensor, i) for i, a in enumerate(atoms)):
+                raise absolute_position(tensor, atoms, factor, k == 0, self.canvas)
         scale = next((i for i, a in enumerate(atoms) if a.kind == "S"), None)
         if scale is None or all(t.shape[scale] == 1 for t in tensors):
             return [self.digest(tensors)], tensors
         n = atoms[scale].size
         return [self.digest([t.select(scale, i) for t in tensors]) for i in range(n)], tensors
 
-    def meet(self, constant: Constant, kind: Type, node: Node) -> tuple[Type, list[int], list[Tensor]]:
+    def meet(
+        self, constant: Constant, kind: Type, node: Node, factor: bool = False
+    ) -> tuple[Type, list[int], list[Tensor]]:
         """`codes`, and the type in which copies that the constant makes different are features."""
-        codes, tensors = self.codes(constant, kind, node)
+        codes, tensors = self.codes(constant, kind, node, factor)
         axes, i = [], 0
         for axis in kind.axes:
             atoms = []
@@ -172,27 +223,92 @@ class Interpreter:
             axes.append(tuple(atoms))
         return replace(kind, axes=tuple(axes)), codes, tensors
 
-    def position(self, tensor: Tensor, axis: int, draw: int) -> Refuted:
-        """A constant that differs between two points of the image."""
-        flat = tensor.double().movedim(axis, -1).flatten(0, -2) if tensor.ndim > 1 else tensor.double()[None]
-        row = flat[(flat - flat[:, :1]).abs().amax(1).argmax()]
-        k = int((row - row[0]).abs().argmax())
-        return Refuted(
-            "position",
-            "a constant that differs from point to point is combined with the features: absolute position",
-            {"kind": "position", "values": [float(row[0]), float(row[k])], "own_weights": draw == 0},
-        )
+
+def absolute_position(
+    tensor: Tensor, atoms: Sequence[Atom], factor: bool, own_weights: bool, canvas: str
+) -> Refuted | NoRule:
+    """What a constant c(x) that differs between points means: c(m x) against c(x) at points of one ray.
+
+    Added, it must be equal there; as a factor, c(m x) = m^k c(x) with one k everywhere is admitted by scaling too.
+    """
+    if canvas != "fixed":
+        return NoRule("a constant that differs from point to point, on a canvas whose points it may follow")
+    spatial = [i for i, a in enumerate(atoms) if a.kind == "X" and tensor.shape[i] > 1]
+    if len(spatial) != sum(a.kind in "XPW" and tensor.shape[i] > 1 for i, a in enumerate(atoms)):
+        return NoRule("a constant that differs along rearranged points")
+    table = tensor.double().movedim(spatial, list(range(-len(spatial), 0)))
+    flat = table.reshape(-1, *table.shape[table.ndim - len(spatial) :])
+    places = [[atoms[i].offset + atoms[i].spacing * k for k in range(atoms[i].size)] for i in spatial]
+    where = [{p: k for k, p in enumerate(row)} for row in places]
+    first: tuple[float, float, Any, Any] | None = None
+    for m in (2, 3, 5):
+        for index in itertools.product(*(range(len(row)) for row in places)):
+            point = [row[k] for row, k in zip(places, index, strict=True)]
+            target = [w.get(m * p) for w, p in zip(where, point, strict=True)]
+            if not any(point) or any(k is None for k in target):
+                continue
+            a, b = (flat[(slice(None), *cast(Any, place))] for place in (index, target))
+            channel = int((a - b).abs().argmax())
+            x, y = float(a[channel]), float(b[channel])
+            points = [[str(p) for p in point], [str(m * p) for p in point]]
+            if not factor and abs(x - y) > 1e-6 * max(abs(x), abs(y)):
+                witness = {"kind": "position", "values": [x, y], "points": points, "own_weights": own_weights}
+                return _position(witness)
+            if factor:
+                first = first if first is not None and first[3] == m else (x, y, points, m)
+                values = [*first[:2], x, y]
+                witness = {"kind": "position-factor", "values": values, "points": [first[2], points]}
+                if _factor_defect(values) > 1e-6:
+                    return _position({**witness, "own_weights": own_weights})
+    return NoRule("a constant that differs from point to point as a power of the distance, or by direction only")
 
 
-RANDOM = {
-    "aten.rand",
-    "aten.randn",
-    "aten.bernoulli",
-    "aten.rand_like",
-    "aten.randn_like",
-    "aten.randint",
-    "aten.randperm",
+def _position(witness: dict[str, Any]) -> Refuted:
+    return Refuted(
+        "position",
+        "a constant that differs from point to point is combined with the features: absolute position",
+        witness,
+    )
+
+
+def _factor_defect(values: Sequence[float]) -> float:
+    """How far (c(p), c(m p)), (c(q), c(m q)) are from one power of m; infinite where no power fits one pair."""
+    a, b, c, d = values
+    if any((x == 0) != (y == 0) or x * y < 0 for x, y in ((a, b), (c, d))):
+        return math.inf
+    size = max(abs(a * d), abs(b * c))
+    return abs(c * b - a * d) / size if size else 0.0
+
+
+SIGNED_BY_RULE = {
+    *("aten.mul", "aten.div", "aten.add", "aten.sub", "aten.rsub", "aten.where", "aten.masked_fill", "getitem"),
+    *("aten.select", "aten.slice", "aten.unbind", "aten.split", "aten.split_with_sizes", "aten.index_select"),
+    *("aten.cat", "aten.stack", "aten.clone", "aten.detach", "aten.alias", "aten.contiguous", "aten._to_copy"),
+    *(
+        "aten.expand",
+        "aten.squeeze",
+        "aten.unsqueeze",
+        "aten.dropout",
+        "aten.index",
+        "aten.lift_fresh_copy",
+        "aten.copy",
+    ),
+    *("aten.maximum", "aten.minimum", "gdtriton.jet_conv", "gdtriton.gaussian_jet"),
 }
+"""Operators whose numbers are in the terms already, or say which scale channel is meant, or mean nothing."""
+BLACK = 1e-6
+"""Below it a value on a black image is rounding; drawn offsets are 0.1 and more."""
+
+
+def _static(argument: Any) -> Any:
+    """Arguments without the operands."""
+    if isinstance(argument, Node):
+        return "*"
+    if isinstance(argument, (list, tuple)):
+        return [_static(a) for a in argument]
+    if isinstance(argument, dict):
+        return {k: _static(v) for k, v in argument.items() if k not in ("device", "layout", "pin_memory")}
+    return argument
 
 
 def _operands(node: Node) -> list[Node]:
@@ -248,6 +364,9 @@ def _jet_conv(self: Interpreter, node: Node) -> Type:
         raise NoRule("a jet layer over another number of spatial axes than the image has")
     w, s = self.constant(weight), self.constant(sigma)
     b = self.constant(bias) if bias is not None else None
+    channels = kind.axes[-self.ndim - 1]
+    if any(a.kind == "W" for a in channels) and groups == 1:
+        linear_over_space(self, [torch.as_tensor(v).movedim(1, 2) for v in w.values], channels)
     n_scales, n_out, n_in = kind.shape[0], int(w.real.shape[0]), int(w.real.shape[1]) * groups
     rows = [torch.as_tensor(v).double().reshape(n_scales, -1) for v in s.values]
     logs = [tuple(tuple(float(r[i, c].log()) for r in rows) for c in range(rows[0].shape[1])) for i in range(n_scales)]
@@ -384,22 +503,22 @@ def refuse_position(kind: Type, axis: int) -> None:
 
 def linear_over_space(self: Interpreter, weights: Sequence[Tensor], atoms: Sequence[Atom]) -> None:
     """Refute sum_p w[..., p] f(x_p) unless it reads the centre; weights [rows, *atom sizes] per draw."""
-    index = next(i for i, a in enumerate(atoms) if a.kind == "X")
+    index = next(i for i, a in enumerate(atoms) if a.kind in "XPW")
     atom = atoms[index]
     for k, w in enumerate(weights):
         table = w.double().reshape(-1, *[a.size for a in atoms]).movedim(index + 1, -1)
         rows = table.reshape(-1, atom.size)
-        positions = [atom.offset + atom.spacing * i for i in range(atom.size)]
+        positions = atom.positions
         away = [i for i, p in enumerate(positions) if p != 0]
         strength = rows[:, away].abs().amax(1)
         if not bool((strength > 0).any()):
             continue
-        if not bool((rows - rows[:, :1]).abs().amax() > 0):
+        if atom.kind != "W" and not bool((rows - rows[:, :1]).abs().amax() > 0):
             raise NoRule("a uniform linear map over space")
         row = rows[strength.argmax()]
         taps = [[str(p), str(Fraction(float(v)))] for p, v in zip(positions, row.tolist(), strict=True) if v]
         raise Refuted(
-            "dense-over-space",
+            "fixed-window" if atom.kind == "W" else "dense-over-space",
             "a linear map over the pixels gives different points different weights: features move between them when "
             "the image is scaled",
             {"kind": "taps", "taps": taps, "own_weights": k == 0},

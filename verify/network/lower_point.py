@@ -1,5 +1,6 @@
 """Operators that act at every point: activations, arithmetic, norms with fixed statistics, channel mixing."""
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 
 from . import core
-from .constants import logarithms
+from .constants import Constant
 from .domain import NoRule, Refuted, Type, size
 from .graph import Node
 from .lower import Interpreter, arguments, dims, linear_over_space, lowering
@@ -160,6 +161,7 @@ def _pointwise(
     "_to_copy",
     "to",
     "dropout",
+    "native_dropout",
     "lift_fresh_copy",
     "lift_fresh",
     "feature_dropout",
@@ -171,6 +173,13 @@ def _identity(self: Interpreter, node: Node) -> Type:
     if "dropout" in node.op and len(node.args) > 2 and node.args[2] and node.args[1]:
         raise NoRule("dropout in training")
     kind = self.type_of(node.args[0])
+    dtype = next((a for a in [*node.args[1:], *node.kwargs.values()] if isinstance(a, torch.dtype)), None)
+    if node.op == "aten.type_as" and isinstance(self.values[node.args[1]], Constant):
+        dtype = self.constant(node.args[1]).real.dtype
+    if dtype is not None and dtype.is_complex:
+        raise NoRule("complex features")
+    if dtype is not None and not dtype.is_floating_point:
+        return _pointwise(self, node, [node.args[0]], f"as {dtype}", 0 if dtype == torch.bool else None, True)
     return self.record(node, "identity", [node.args[0]], {}, kind)
 
 
@@ -270,37 +279,47 @@ def _product(self: Interpreter, node: Node) -> Type:
     if name == "div" and field is b:
         kind = self.type_of(field)
         constant = self.constant(other)
-        kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node)
+        kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node, factor=True)
         return _constant_step(self, node, field, kind, "divide constant by", -1, False, codes)
     constant, kind = self.constant(other), self.type_of(field)
     if kind.index:
         raise NoRule("arithmetic with the number of a scale channel")
     widened = _widen(kind, constant.real.ndim, constant.real.shape)
-    widened, codes, tensors = self.meet(constant, widened, node)
-    scale = next((i for i, t in enumerate(a for axis in widened.axes for a in axis) if t.kind == "S"), None)
-    varied = [
-        i
-        for i, n in enumerate(tensors[0].shape)
-        if n > 1 and any(not torch.equal(t, t.narrow(i, 0, 1).expand_as(t)) for t in tensors)
-    ]
-    positive = all(bool((t > 0).all()) and bool(torch.isfinite(t.double()).all()) for t in tensors)
-    if positive and all(i == scale for i in varied) and (kind.anchored or len(codes) > 1 or kind.pool):
-        rows = [
-            t.double()
-            if scale is None
-            else t.double().movedim(scale, 0).flatten(1).select(1, 0)
-            if t.ndim > 1
-            else t.double()
-            for t in tensors
-        ]
-        flat = [r.reshape(-1) if len(codes) > 1 else r.reshape(-1)[:1] for r in rows]
-        logs = [logarithms([(1 / f[i] if name == "div" else f[i]) for f in flat]) for i in range(len(codes))]
-        pooled = widened.pool
-        kind = core.scale_factor(widened, self.terms, logs=logs, code=codes[0])
-        if pooled and widened.free:
-            kind = replace(kind, free=True)
-        return self.record(node, "factor", [field], {"logs": [list(x) for x in logs]}, kind)
+    widened, codes, tensors = self.meet(constant, widened, node, factor=True)
+    if kind.anchored or len(codes) > 1 or kind.pool:
+        factored = _factored(self, widened, tensors, name)
+        if factored is not None:
+            rest, logs = factored
+            pooled = widened.pool and widened.free
+            if rest is not None:
+                label = f"{name} constant"
+                widened = core.pointwise(
+                    [widened], self.terms, function=label, degree=Fraction(1), zero=True, extra=[rest]
+                )
+            kind = core.scale_factor(widened, self.terms, logs=logs, code=codes[0])
+            kind = replace(kind, free=True) if pooled else kind
+            data = {"logs": [list(x) for x in logs], "constants": [] if rest is None else [rest]}
+            return self.record(node, "factor", [field], data, kind)
     return _constant_step(self, node, field, widened, f"{name} constant", 1, True, codes)
+
+
+def _factored(
+    self: Interpreter, kind: Type, tensors: list[torch.Tensor], name: str
+) -> tuple[int | None, list[tuple[float, ...]]] | None:
+    """A constant as one positive factor per scale channel times what they share: (number of the rest, logarithms)."""
+    scale = next((i for i, a in enumerate(a for axis in kind.axes for a in axis) if a.kind == "S"), None)
+    n = tensors[0].shape[scale] if scale is not None else 1
+    parts = [[(t.select(scale, i) if scale is not None else t).double().flatten() for i in range(n)] for t in tensors]
+    place = int(parts[0][0].abs().argmax())
+    sizes = [[float(v[place].abs()) for v in row] for row in parts]
+    if any(not x > 0 or not math.isfinite(x) for row in sizes for x in row):
+        return None
+    rests = [self.digest([row[i] / size[i] for row, size in zip(parts, sizes, strict=True)]) for i in range(n)]
+    if len(set(rests)) > 1:
+        return None
+    one = all(bool((row[0] == size[0]).all()) for row, size in zip(parts, sizes, strict=True))
+    sign = -1.0 if name == "div" else 1.0
+    return None if one else rests[0], [tuple(sign * math.log(row[i]) for row in sizes) for i in range(n)]
 
 
 @lowering("pow")
@@ -375,7 +394,9 @@ def _where(self: Interpreter, node: Node) -> Type:
             zero=False,
         )
         base = core.settle(replace(base, free=base.free or (free and m.free)))
-    return self.record(node, "choose", premises, {"constants": codes}, replace(base, black=False))
+    dark = all(bool((c.real == 0).all()) for c in constants if c.real.dtype != torch.bool)
+    black = dark and all(self.type_of(n).black for n in fields)
+    return self.record(node, "choose", premises, {"constants": codes, "black": black}, replace(base, black=black))
 
 
 @lowering(
@@ -540,7 +561,7 @@ def _mix(
     atoms = kind.axes[axis]
     while matrices[0].ndim > 2 and matrices[0].shape[0] == 1:
         matrices = [m[0] for m in matrices]
-    if any(a.kind == "X" for a in atoms):
+    if any(a.kind in "XPW" for a in atoms):
         if matrices[0].ndim == 2:
             linear_over_space(self, [m.mT for m in matrices], atoms)
         raise NoRule("a linear map over space")
@@ -564,9 +585,29 @@ def _mix(
     if b is not None:
         code = [self.terms.number("pair", c, self.digest(b.values)) for c in code]
     size_out = int(matrices[0].shape[-1])
+    if any(a.kind == "S" for a in atoms):
+        kind = _over_scales(self, node, kind, axis, matrices)
     result = core.mix(kind, self.terms, axis=axis, size_out=size_out, code=code, bias=b is not None, node=node.name)
     data = {"axis": axis, "size_out": size_out, "code": code, "bias": b is not None}
     return self.record(node, "mix", [x], data, result)
+
+
+def _over_scales(self: Interpreter, node: Node, kind: Type, axis: int, matrices: list[torch.Tensor]) -> Type:
+    """A linear map over an axis that holds scale channels: the type after their sum, if all get the same weights."""
+    atoms = kind.axes[axis]
+    index = next(i for i, a in enumerate(atoms) if a.kind == "S")
+    if matrices[0].ndim > 2:
+        return kind
+    for draw, m in enumerate(matrices):
+        table = m.double().reshape(*[a.size for a in atoms], -1).movedim(index, 0).flatten(1)
+        gaps = (table - table[:1]).abs().amax(0)
+        if float(gaps.max()) > 1e-6 * float(table.abs().max()):
+            row = table[:, int(gaps.argmax())].tolist()
+            self.scale_weights.setdefault(
+                node.name, {"kind": "scale-weights", "weights": row, "own_weights": draw == 0}
+            )
+            return kind
+    return core.pool_scales(kind, self.terms, function="sum", axis=axis, keep=True, homogeneous=True)
 
 
 @lowering("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "sort", "topk")
@@ -576,10 +617,20 @@ def _softmax(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(field)
     (axis,) = dims(node.args[1] if name not in ("sort", "topk") else -1, len(kind.axes))
     kinds = {a.kind for a in kind.axes[axis]}
+    if name in ("softmax", "log_softmax") and "X" in kinds:
+        from .lower_canvas import refused_statistic
+
+        raise refused_statistic(self, node, kind, name)
+    if name == "cumsum" and [a.kind for a in kind.axes[axis]] == ["X"]:
+        from .lower_canvas import running_sum
+
+        return self.record(node, "running-sum", [field], {"axis": axis}, running_sum(self, node, kind, axis))
     if not kinds <= set("CBR") and not (kinds == {"S"} and name in ("softmax", "log_softmax")):
         raise NoRule(f"{name} along an axis of {sorted(kinds)}")
     if name in ("sort", "topk"):
         raise NoRule(name)
+    if name == "cumsum" and "R" in kinds:
+        raise NoRule("copies are added up")
     label = f"{name} over scales" if kinds == {"S"} else f"{name} of axis {axis}"
     return _pointwise(self, node, [field], label, None, False)
 

@@ -10,7 +10,7 @@ import torch
 from . import core
 from .domain import Atom, NoRule, Refuted, Type, size
 from .graph import Node
-from .lower import Interpreter, _plain, arguments, dims, lowering
+from .lower import BLACK, Interpreter, _plain, arguments, dims, lowering
 from .lower_point import _constant_step, _is_field, covers
 
 
@@ -20,7 +20,14 @@ from .lower_point import _constant_step, _is_field, covers
 def _reshape(self: Interpreter, node: Node) -> Type:
     if node.shape is None:
         raise NoRule("a reshape of unknown result")
-    return self.apply(node, "reshape", [node.args[0]], shape=list(node.shape))
+    try:
+        return self.apply(node, "reshape", [node.args[0]], shape=list(node.shape))
+    except NoRule as error:
+        from .lower_moved import moved
+
+        if "spatial" not in str(error):
+            raise
+        return moved(self, node)
 
 
 @lowering("permute", "transpose", "movedim", "t", "mT", "numpy_T", "swapaxes")
@@ -61,7 +68,13 @@ def _getitem(self: Interpreter, node: Node) -> Any:
     parts = getattr(value, "parts", None)
     if isinstance(value, Parts):
         part = value.items[index]
-        return self.record(node, "part", [source], {"index": index}, part) if isinstance(part, Type) else part
+        if not isinstance(part, Type):
+            return part
+        data: dict[str, Any] = {"index": index}
+        if value.counts and part.n_scales < value.n_scales:
+            start = sum(value.counts[:index])
+            data["picked"] = list(range(start, start + part.n_scales))
+        return self.record(node, "part", [source], data, part)
     del parts
     if index == 0 and isinstance(value, Type):
         return self.record(node, "identity", [source], {}, value)
@@ -71,8 +84,8 @@ def _getitem(self: Interpreter, node: Node) -> Any:
 class Parts:
     """A tuple of types."""
 
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = list(items)
+    def __init__(self, items: Sequence[Any], counts: Sequence[int] = (), n_scales: int = 1) -> None:
+        self.items, self.counts, self.n_scales = list(items), list(counts), n_scales
 
 
 @lowering("select")
@@ -102,11 +115,30 @@ def _take(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, ind
         return self.record(node, "channel", [field], data, kind)
     if [a.kind for a in atoms] == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=[index], keep=keep, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": [index], "keep": keep}, result)
-    if [a.kind for a in atoms] == ["X"]:
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": [index], "keep": keep}, result)
+    if [a.kind for a in atoms] == ["W"]:
+        return _take_phase(self, node, field, kind, axis, index, keep)
+    if [a.kind for a in atoms] in (["X"], ["P"]):
         result = core.select_space(kind, axis=axis, index=index, keep=keep)
         return self.record(node, "read", [field], {"axis": axis, "index": index, "keep": keep}, result)
     raise NoRule("an entry of a merged axis")
+
+
+def _take_phase(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, index: int, keep: bool) -> Type:
+    """One sample of every window: the grid of the windows, shifted."""
+    (window,) = kind.axes[axis]
+    axes = [
+        tuple(
+            replace(a, offset=a.offset + window.places[index]) if a.kind == "X" and a.axis == window.axis else a
+            for a in one
+        )
+        for one in kind.axes
+    ]
+    axes[axis] = ()
+    if not keep:
+        del axes[axis]
+    result = replace(kind, axes=tuple(axes), pool=None)
+    return self.record(node, "moved", [field], {"shape": list(result.shape)}, result)
 
 
 @lowering("slice")
@@ -130,7 +162,7 @@ def _slice(self: Interpreter, node: Node) -> Type:
         return self.record(node, "regrid", [field], data, core.regrid(kind, **data))
     if kinds == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=indices, keep=True, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": indices, "keep": True}, result)
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": indices, "keep": True}, result)
     if set(kinds) <= set("BCR"):
         return _channels(self, node, field, kind, axis, len(indices), ("slice", first, stride, len(indices)))
     raise NoRule("a slice of a merged axis")
@@ -138,43 +170,59 @@ def _slice(self: Interpreter, node: Node) -> Type:
 
 def _channels(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, count: int, key: Any) -> Type:
     """Another selection, order or symmetric function of the channels."""
+    result = _channels_of(self, kind, axis, count, key)
+    return self.record(node, "channels", [field], {"axis": axis, "count": count, "what": _plain(key)}, result)
+
+
+def _channels_of(self: Interpreter, kind: Type, axis: int, count: int, key: Any) -> Type:
     axes = list(kind.axes)
     letter = "B" if all(a.kind == "B" for a in kind.axes[axis]) and kind.axes[axis] else "C"
     axes[axis] = (Atom(letter, count),) if count > 1 else ()
     slices = tuple(replace(s, term=self.terms.number("channels", axis, key, s.term)) for s in kind.slices)
-    result = replace(kind, axes=tuple(axes), slices=slices, pool=None)
-    return self.record(node, "channels", [field], {"axis": axis, "count": count, "what": _plain(key)}, result)
+    return replace(kind, axes=tuple(axes), slices=slices, pool=None)
 
 
 @lowering("flip")
 def _flip(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     axes = [d % len(kind.axes) for d in node.args[1]]
+    data: dict[str, Any] = {"axes": axes}
     for axis in axes:
         kinds = [a.kind for a in kind.axes[axis]]
         if kinds == ["X"]:
             n = kind.shape[axis]
             kind = core.regrid(kind, axis=axis, start=n - 1, step=-1, count=n)
         elif kinds == ["S"]:
-            kind = core.pick_scales(kind, axis=axis, indices=range(kind.n_scales)[::-1], keep=True, node=node.name)
+            data["picked"] = list(range(kind.n_scales)[::-1])
+            kind = core.pick_scales(kind, axis=axis, indices=data["picked"], keep=True, node=node.name)
         elif not set(kinds) <= set("BCR"):
             raise NoRule("a flip of a merged axis")
         else:
             kind = replace(
                 kind, slices=tuple(replace(s, term=self.terms.number("flip", axis, s.term)) for s in kind.slices)
             )
-    return self.record(node, "flip", [node.args[0]], {"axes": axes}, kind)
+    return self.record(node, "flip", [node.args[0]], data, kind)
 
 
 @lowering("roll")
 def _roll(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     shifts, axes = node.args[1], dims(node.args[2] if len(node.args) > 2 else None, len(kind.axes))
+    data: dict[str, Any] = {"shifts": list(shifts), "axes": axes}
     for shift, axis in zip(shifts, axes, strict=True):
+        n = kind.shape[axis]
+        shift = (int(shift) + n // 2) % n - n // 2  # the way round that moves the centre least
+        if not shift:
+            continue
+        if [a.kind for a in kind.axes[axis]] == ["S"]:
+            order = [(i - shift) % n for i in range(n)]
+            data["picked"] = order
+            kind = core.pick_scales(kind, axis=axis, indices=order, keep=True, node=node.name)
+            continue
         if [a.kind for a in kind.axes[axis]] != ["X"]:
             raise NoRule("a rolled axis that is not spatial")
-        kind = core.regrid(kind, axis=axis, start=-int(shift), step=1, count=kind.shape[axis])
-    return self.record(node, "roll", [node.args[0]], {"shifts": list(shifts), "axes": axes}, kind)
+        kind = core.regrid(kind, axis=axis, start=-shift, step=1, count=n)
+    return self.record(node, "roll", [node.args[0]], data, kind)
 
 
 @lowering(
@@ -190,7 +238,12 @@ def _roll(self: Interpreter, node: Node) -> Type:
 def _pad(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(node.args[0])
     pads = list(node.args[1])
-    value = node.args[2] if node.op == "aten.constant_pad_nd" and len(node.args) > 2 else 0
+    mode = "other"
+    if node.op == "aten.constant_pad_nd":
+        mode, value = "constant", arguments(node, "self", "pad", "value", value=0)[2]
+    elif node.op == "aten.pad":
+        mode, value = arguments(node, "self", "pad", "mode", "value", mode="constant")[2:]
+    value = 0 if mode != "constant" or value is None else value
     for i in range(len(pads) // 2):
         axis = len(kind.axes) - 1 - i
         before, after = pads[2 * i : 2 * i + 2]
@@ -198,10 +251,27 @@ def _pad(self: Interpreter, node: Node) -> Type:
             continue
         if [a.kind for a in kind.axes[axis]] != ["X"]:
             raise NoRule("padding of an axis that is not spatial")
-        if "constant" in node.op and (value != 0 or not kind.black or self.canvas != "fixed"):
-            raise NoRule("padding by a constant next to features that are not 0 there")
+        if mode == "constant":
+            _constant_margin(self, node, kind, value)
         kind = core.regrid(kind, axis=axis, start=-before, step=1, count=kind.shape[axis] + before + after)
     return self.record(node, "pad", [node.args[0]], {"pads": pads}, kind)
+
+
+def _constant_margin(self: Interpreter, node: Node, kind: Type, value: float) -> None:
+    """Refute a constant beside features that have another value on a black background."""
+    if self.canvas != "fixed":
+        raise NoRule("padding by a constant on a canvas that is scaled")
+    if value == 0 and kind.black:
+        return
+    found = self.background(node.args[0])
+    draw = next((k for k, b in enumerate(found) if abs(b - abs(value)) > BLACK), None)
+    if draw is None:
+        raise NoRule("padding by a constant next to features that are not known there")
+    raise Refuted(
+        "padding",
+        f"{value} is put beside features that differ from it on a black background: an edge that does not scale",
+        {"kind": "position", "values": [float(value), found[draw]], "own_weights": draw == 0},
+    )
 
 
 @lowering("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -222,8 +292,7 @@ def _pair(value: Any, n: int) -> list[int]:
 
 @lowering("convolution", "conv1d", "conv2d", "conv3d")
 def _convolution(self: Interpreter, node: Node) -> Type:
-    field, weight = node.args[:2]
-    bias = node.args[2] if len(node.args) > 2 else node.kwargs.get("bias")
+    field, weight, bias = arguments(node, "input", "weight", "bias")
     stride, padding, dilation = (node.args[i] if i < len(node.args) else d for i, d in ((3, 1), (4, 0), (5, 1)))
     if node.op == "aten.convolution":
         if node.args[6]:
@@ -244,12 +313,26 @@ def _convolution(self: Interpreter, node: Node) -> Type:
         ]
     else:
         paddings = _pair(padding, n)
-    if any(any(a.kind == "S" for a in kind.axes[i]) for i in spatial):
-        raise NoRule("a convolution along the scale axis")
+    handled = []
+    over_scales: dict[str, Any] = {}
+    for i, axis in enumerate(spatial):
+        k, kinds = w[0].shape[2 + i], [a.kind for a in kind.axes[axis]]
+        window = (k, strides[i], paddings[i], dilations[i])
+        if kinds == ["S"] and window != (1, 1, 0, 1):
+            from .lower_canvas import scale_window
+
+            if dilations[i] != 1:
+                raise NoRule("a window over scale channels that skips some")
+            over_scales = {"scale_window": [k, paddings[i]]}
+            kind = scale_window(self, node, kind, axis, k, strides[i], paddings[i], "convolution")
+            handled.append(i)
+        elif window != (1, 1, 0, 1) and kinds and set(kinds) <= set("CR"):
+            kind = _channels_of(self, kind, axis, int((node.shape or ())[axis]), ("convolution", window))
+            handled.append(i)
     for i, axis in enumerate(spatial):
         k = w[0].shape[2 + i]
         atoms = kind.axes[axis]
-        if k == 1:
+        if k == 1 or i in handled:
             continue
         if [a.kind for a in atoms] != ["X"]:
             raise NoRule("a convolution along an axis that is not spatial")
@@ -257,13 +340,13 @@ def _convolution(self: Interpreter, node: Node) -> Type:
     for i, axis in enumerate(spatial):
         atoms = kind.axes[axis]
         k, p, s, d = w[0].shape[2 + i], paddings[i], strides[i], dilations[i]
-        if k == 1 and p == 0 and s == 1:
+        if (k == 1 and p == 0 and s == 1) or i in handled:
             continue
         if [a.kind for a in atoms] != ["X"]:
             raise NoRule("a stride along an axis that is not spatial")
         beyond = p - d * (k - 1) // 2
-        if beyond > 0 and (not kind.black or self.canvas != "fixed"):
-            raise NoRule("padding by zeros next to features that are not 0 there")
+        if beyond > 0:
+            _constant_margin(self, node, kind, 0)
         kind = core.regrid(kind, axis=axis, start=d * ((k - 1) // 2) - p, step=s, count=int((node.shape or ())[axis]))
     axis = len(kind.axes) - n - 1
     if any(a.kind not in "BCR" for a in kind.axes[axis]):
@@ -271,8 +354,7 @@ def _convolution(self: Interpreter, node: Node) -> Type:
             pass
         else:
             raise NoRule("a convolution whose channel axis holds scale channels or space")
-    centre = [t.flatten(2)[..., t[0, 0].numel() // 2] if t[0, 0].numel() > 1 else t.flatten(1) for t in w]
-    code = self.terms.number("convolution", self.digest(centre), groups)
+    code = self.terms.number("convolution", self.digest(w), groups)
     if bias is not None:
         code = self.terms.number("pair", code, self.digest(self.constant(bias).values))
     result = core.mix(
@@ -288,6 +370,7 @@ def _convolution(self: Interpreter, node: Node) -> Type:
         "kernel": list(w[0].shape[2:]),
         "dilations": dilations,
         "n": n,
+        **over_scales,
     }
     return self.record(node, "mix", [field], data, result)
 
@@ -338,9 +421,20 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
     dilated = function == "max" and len(node.args) > 4 and any(d != 1 for d in _pair(node.args[4], n))
     if dilated and any(k > 1 for k in kernels):
         _refuse_pool(kind, spatial, kernels, function)
+    over_scales: dict[str, Any] = {}
     whole = [kernels[i] == kind.shape[axis] and not paddings[i] for i, axis in enumerate(spatial)]
     for i, axis in enumerate(spatial):
-        if whole[i] and kernels[i] > 1 and [a.kind for a in kind.axes[axis]] == ["X"]:
+        kinds = [a.kind for a in kind.axes[axis]]
+        if kinds == ["S"] and kernels[i] > 1 and function == "max" and not dilated:
+            from .lower_canvas import scale_window
+
+            over_scales = {"scale_window": [kernels[i], paddings[i]]}
+            kind = scale_window(self, node, kind, axis, kernels[i], strides[i], paddings[i], "maximum")
+        elif kernels[i] > 1 and kinds and set(kinds) <= set("CR"):
+            if kind.weight and function != "max":
+                raise NoRule("a window over channels of nonzero weight")
+            kind = _channels_of(self, kind, axis, int((node.shape or ())[axis]), (function, kernels[i], strides[i]))
+        elif whole[i] and kernels[i] > 1 and kinds == ["X"]:
             full = covers(self, kind.axes[axis][0])
             kind = core.over_space(
                 kind, self.terms, function=function, axis=axis, keep=True, canvas=self.canvas, full=full, ndim=self.ndim
@@ -353,7 +447,7 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
             kind = core.regrid(
                 kind, axis=axis, start=-paddings[i], step=strides[i], count=int((node.shape or ())[axis])
             )
-    data = {"function": function, "kernels": kernels, "strides": strides, "paddings": paddings, "n": n}
+    data = {"function": function, "kernels": kernels, "strides": strides, "paddings": paddings, "n": n, **over_scales}
     return self.record(node, "window", [field], data, kind)
 
 
@@ -364,16 +458,24 @@ def _refuse_pool(kind: Type, spatial: Sequence[int], kernels: Sequence[int], fun
         if [a.kind for a in kind.axes[axis]] != ["X"]:
             raise NoRule("a window along an axis that is not spatial")
         spacing = kind.axes[axis][0].spacing
-        positions = [spacing * (Fraction(j) - Fraction(k - 1, 2)) for j in range(k)]
-        if function == "mean":
-            witness: dict[str, Any] = {"kind": "taps", "taps": [[str(p), f"1/{k}"] for p in positions]}
-        else:
-            witness = {"kind": "max-window", "positions": [str(p) for p in positions]}
-        raise Refuted(
-            "window-pooling",
-            f"{function} over a window of {k} pixels: the window does not grow with the image",
-            witness,
-        )
+        raise refused_window(function, [spacing * (Fraction(j) - Fraction(k - 1, 2)) for j in range(k)])
+
+
+def refused_window(function: str, places: Sequence[Fraction]) -> Refuted | NoRule:
+    """What a symmetric function of the samples of a window means."""
+    k = len(places)
+    if function in ("mean", "sum"):
+        tap = f"1/{k}" if function == "mean" else "1"
+        witness: dict[str, Any] = {"kind": "taps", "taps": [[str(p), tap] for p in places]}
+    elif function in ("max", "min"):
+        witness = {"kind": "max-window", "positions": [str(p) for p in places]}
+    elif function in ("var", "std", "norm"):
+        witness = {"kind": "window-spread", "function": function, "positions": [str(p) for p in places]}
+    else:
+        return NoRule(f"{function} over a window")
+    return Refuted(
+        "window-pooling", f"{function} over a window of {k} pixels: the window does not grow with the image", witness
+    )
 
 
 @lowering(
@@ -429,19 +531,12 @@ def _resample(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(field)
     if node.shape == kind.shape:
         return self.record(node, "identity", [field], {}, kind)
-    shape = node.shape or ()
-    changed = next(i for i, (a, b) in enumerate(zip(kind.shape, shape, strict=True)) if a != b)
-    if [a.kind for a in kind.axes[changed]] != ["X"]:
-        raise NoRule("resampling of an axis that is not spatial")
-    if "nearest" in node.op:
-        witness: dict[str, Any] = {"kind": "taps", "taps": [["1/4", "1"]]}
-    else:
-        witness = {"kind": "taps", "taps": [["-1/2", "1/2"], ["1/2", "1/2"]]}
-    raise Refuted(
-        "resampling",
-        "features are interpolated on another grid: what a pixel gets depends on where it lies between the old ones",
-        witness,
-    )
+    from .lower_canvas import resampled
+    from .lower_moved import moved
+
+    if "nearest" in node.op and self.canvas == "fixed":
+        return moved(self, node)
+    raise resampled(self, node)
 
 
 REDUCTIONS = {
@@ -497,7 +592,10 @@ def reduction(self: Interpreter, node: Node) -> Any:
     result = kind
     for axis in sorted(axes, reverse=True):
         result = _reduce_axis(self, node, result, name, axis, keep)
-    self.record(node, "reduce", [field], {"function": name, "axes": axes, "keep": keep, "canvas": self.canvas}, result)
+    data = {"function": name, "axes": axes, "keep": keep, "canvas": self.canvas}
+    if name == "norm" and len(node.args) > 1:
+        data["power"] = float(node.args[1])
+    self.record(node, "reduce", [field], data, result)
     if not pair:
         return result
     if all(a.kind == "S" for i in axes for a in kind.axes[i]) and kind.n_scales > 1 and name != "median":
@@ -523,17 +621,31 @@ def _reduce_axis(self: Interpreter, node: Node, kind: Type, name: str, axis: int
             if name == "argmax":
                 kind = replace(kind, weight=Fraction(0))
             continue
+        window = next((a for a in atoms if a.kind == "W"), None)
+        if window is not None:
+            raise refused_window(name, window.places)
+        rearranged = next((a for a in atoms if a.kind == "P"), None)
+        if rearranged is not None:
+            grid = set(core.image(self.input_shape).axes[2 + rearranged.axis][0].positions)
+            if set(rearranged.places) != grid or name not in ("max", "min"):
+                raise NoRule(f"{name} of rearranged samples")
+            space = replace(rearranged, kind="X", spacing=Fraction(1), offset=min(grid), places=())
+            kind = replace(kind, axes=tuple(tuple(space if a is rearranged else a for a in one) for one in kind.axes))
+            continue
         if space is not None:
             if len(atoms) > 1 and name not in ("max", "min", "mean", "sum"):
                 raise NoRule(f"{name} of a merged axis")
-            window = self.input_shape[2 + space.axis] % 2 == 0 and space.size == 2
-            if window and name == "mean" and abs(space.spacing) == 1 and space.offset + space.spacing / 2 == 0:
+            pair = self.input_shape[2 + space.axis] % 2 == 0 and space.size == 2
+            if pair and name == "mean" and abs(space.spacing) == 1 and space.offset + space.spacing / 2 == 0:
                 axes = list(kind.axes)
                 axes[axis] = tuple(a for a in atoms if a is not space)
                 slices = tuple(replace(s, term=self.terms.number("even centre mean", s.term)) for s in kind.slices)
                 kind = replace(kind, axes=tuple(axes), slices=slices)
                 continue
             full = covers(self, space)
+            if name in ("var", "std", "logsumexp", "median") or (name == "norm" and len(node.args) > 1):
+                kind = _statistic(self, node, kind, name, axis, space, full)
+                continue
             if not full and name == "mean" and abs(space.spacing) * space.size <= 5:
                 _refuse_pool(kind, [axis], [space.size], "mean") if len(atoms) == 1 else None
             kind = core.over_space(
@@ -562,6 +674,23 @@ def _reduce_axis(self: Interpreter, node: Node, kind: Type, name: str, axis: int
     return core.pointwise(
         [reduced], self.terms, function=f"{name} of channels {axis}", degree=degree, zero=name not in ("logsumexp",)
     )
+
+
+def _statistic(self: Interpreter, node: Node, kind: Type, name: str, axis: int, space: Atom, full: bool) -> Type:
+    """A norm of a black background grows with the object's area; any other statistic is refused."""
+    from .lower_canvas import refused_statistic
+
+    if name != "norm":
+        raise refused_statistic(self, node, kind, name)
+    power = Fraction(str(float(node.args[1])))
+    if power <= 0 or not full:
+        raise NoRule("a norm over space")
+    weight = kind.weight
+    result = core.over_space(
+        kind, self.terms, function="sum", axis=axis, keep=True, canvas=self.canvas, full=full, ndim=self.ndim
+    )
+    slices = tuple(replace(s, term=self.terms.number("norm", str(power), s.term)) for s in result.slices)
+    return replace(result, weight=weight + 1 / power, slices=slices)
 
 
 def _changed(self: Interpreter, kind: Type, name: str) -> Type:
@@ -602,7 +731,9 @@ def _join(self: Interpreter, node: Node) -> Type:
         )
         kinds.append(core.settle(replace(host, slices=slices, black=bool((constant.real == 0).all()))))
     result = core.join(kinds, self.terms, axis=axis, new=new)
-    return self.record(node, "join", fields, {"axis": axis, "new": new, "parts": len(parts)}, result)
+    before = max(k.n_scales for k in kinds)
+    data = {"axis": axis, "new": new, "parts": len(parts), "scales": result.n_scales > before}
+    return self.record(node, "join", fields, data, result)
 
 
 @lowering("unbind", "split", "split_with_sizes", "chunk", "tensor_split")
@@ -622,6 +753,8 @@ def _split(self: Interpreter, node: Node) -> Any:
     else:
         raise NoRule(node.op)
     keep = node.op != "aten.unbind"
+    self.record(node, "split", [field], {"axis": axis, "counts": counts}, kind)
+    own_steps = len(self.steps)
     items: list[Any] = []
     start = 0
     kinds = [a.kind for a in kind.axes[axis]]
@@ -641,7 +774,8 @@ def _split(self: Interpreter, node: Node) -> Any:
             items.append(core.regrid(kind, axis=axis, start=indices[0], step=1, count=count))
         else:
             raise NoRule("a split of a merged axis")
-    return Parts(items)
+    del self.steps[own_steps:]  # every part has a step where it is taken
+    return Parts(items, counts, kind.n_scales)
 
 
 @lowering("index_select")
@@ -653,9 +787,13 @@ def _index_select(self: Interpreter, node: Node) -> Type:
     kinds = [a.kind for a in kind.axes[axis]]
     if kinds == ["S"]:
         result = core.pick_scales(kind, axis=axis, indices=indices, keep=True, node=node.name)
-        return self.record(node, "pick-scales", [field], {"axis": axis, "indices": indices, "keep": True}, result)
+        return self.record(node, "pick-scales", [field], {"axis": axis, "picked": indices, "keep": True}, result)
     if set(kinds) <= set("BCR"):
         return _channels(self, node, field, kind, axis, len(indices), ("index", tuple(indices)))
+    if kinds == ["X"]:
+        from .lower_moved import moved
+
+        return moved(self, node)
     raise NoRule("an index along an axis that does not hold channels")
 
 

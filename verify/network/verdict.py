@@ -4,6 +4,7 @@ Scope of every verdict: one image shape, scale factors in ratio^Z, the canvas th
 asked otherwise, the architecture for all weights (what cancels at the given weights only is said separately).
 """
 
+import math
 import platform
 import time
 from collections import deque
@@ -15,14 +16,17 @@ import torch
 from torch import nn
 
 from ... import __version__
-from .domain import NoRule, Refuted, Type
+from . import lower_canvas, lower_moved
+from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
-from .lower import Interpreter
+from .lower import LOWERINGS, Interpreter, _operands, _static
 from .lower_space import Parts
 from .witness import defect
 
 Canvas = Literal["fixed", "scales"]
 FORMAT = "gdtriton-network-1"
+assert lower_canvas.__name__ + lower_moved.__name__  # importing them registers their operators
+UNTRACED = "the module could not be traced"
 
 
 HISTORY: deque[tuple[str, "Verdict"]] = deque(maxlen=200)
@@ -146,13 +150,16 @@ def _second_size(
     """The same verdict must come out at another size: a branch on the shape is not seen at one."""
     other = _judge(module, shape, canvas, dtype, training, links=False)
     found.data["second_shape"] = {"shape": list(shape), "verdict": other.verdict, "reason": other.reason}
-    if other.verdict == found.verdict:
+    one_size = other.reason.startswith(UNTRACED) and canvas == "fixed"  # a canvas of fixed size needs no second one
+    if other.verdict == found.verdict or one_size:
         return found
-    data = {**found.data, "verdict": "unknown", "offender": other.data["offender"]}
-    data["reason"] = (
-        f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes something "
-        f"else at another size ({other.reason})"
-    )
+    reason = f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes "
+    data = {**found.data, "verdict": other.verdict, "offender": other.data["offender"]}
+    data["reason"] = f"{reason}something else at another size ({other.reason})"
+    if isinstance(other, Refutation):
+        data["witness"], data["zero_at_these_weights"] = other.data["witness"], other.data["zero_at_these_weights"]
+        return Refutation("refuted", other.offender, data["reason"], data)
+    data["verdict"] = "unknown"
     return Unknown("unknown", other.offender, data["reason"], data)
 
 
@@ -177,16 +184,21 @@ def _judge(
         "versions": {"gdtriton": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     try:
-        graph = read_graph(module, shape, dtype)
+        graph = read_graph(module, shape, dtype, LOWERINGS)
     except TracingError as error:
-        return _unknown(base, f"the module could not be traced: {error}", None, "")
+        return _unknown(base, f"{UNTRACED}: {error}", None, "")
     start = time.perf_counter()
-    run = Interpreter(graph, module, canvas, shape)
+    run = Interpreter(graph, module, canvas, shape, dtype)
     outputs = run.run()
     seconds = time.perf_counter() - start
+    from .check import graph_digest
+
+    rows = graph_rows(graph)
     proof = {
         "format": FORMAT,
         "canvas": canvas,
+        "input_shape": list(shape),
+        "graph": {"nodes": rows, "sha256": graph_digest(rows)},
         "tracer": graph.tracer,
         "steps": run.steps,
         "outputs": [n.name for n in graph.outputs],
@@ -215,6 +227,22 @@ def _judge(
     return verdict
 
 
+def graph_rows(graph: Graph) -> list[dict[str, Any]]:
+    """The graph for the checker: names, operators, operands, shapes, the operators' own numbers."""
+    outputs = set(graph.outputs)
+    return [
+        {
+            "name": node.name,
+            "op": node.op,
+            "operands": sorted({n.name for n in _operands(node)}),
+            "static": repr((_static(node.args), _static(node.kwargs))),
+            "shape": None if node.shape is None else list(node.shape),
+            "output": node in outputs,
+        }
+        for node in graph.nodes
+    ]
+
+
 def _unknown(base: dict[str, Any], reason: str, node: Node | None, rule: str) -> Unknown:
     base["verdict"], base["reason"] = "unknown", reason
     base["offender"] = _place(node, rule)
@@ -235,6 +263,10 @@ def _conclude(run: Interpreter, graph: Graph, outputs: list[Any], base: dict[str
     for _, value in sorted(((n, v) for n, v in flat if isinstance(v, NoRule)), key=lambda p: position[p[0]]):
         node = value.node  # type: ignore[attr-defined]
         return _unknown(base, f"{value} ({node.op})", node, "no rule")
+    for node, value in flat:
+        reason = _undecided(run, value) if isinstance(value, Type) else None
+        if reason:
+            return _unknown(base, reason, node, "no rule")
     refuted = [v for _, v in flat if isinstance(v, Refuted)]
     for node, value in flat:
         if isinstance(value, Type):
@@ -268,18 +300,39 @@ def _output_faults(run: Interpreter, graph: Graph, node: Node, value: Type) -> l
         )
         error.node = _reader(run, graph, axis, position) or node  # type: ignore[attr-defined]
         faults.append(error)
+    for atom in value.atoms("P") + value.atoms("W"):
+        place = next((p for p in atom.places if p), None)
+        error = Refuted(
+            "rearranged",
+            "an output on rearranged points: their places are no grid, which is no image scaled about its centre",
+            {"kind": "samples", "places": [str(p) for p in atom.places]}
+            if atom.kind == "P"
+            else {"kind": "read", "position": str(place)},
+        )
+        error.node = node  # type: ignore[attr-defined]
+        faults.append(error)
     if value.anchored and (value.lost or not _one_channel_lift(run)):
         anchor = value.slices[0].anchor or (0.0,)
         error = Refuted(
             "fixed-sigma",
             "the output is that of one fixed sigma: sigma does not follow the image",
-            {"kind": "ratio", "logs": [[anchor[0], anchor[0]]]},
+            run.scale_weights.get(value.lost or "", {"kind": "fixed-sigma", "sigma": math.exp(anchor[0])}),
         )
         by_name = {n.name: n for n in graph.nodes}
         first_jet = run.jets[0]["node"] if run.jets else node
         error.node = by_name.get(value.lost or "", first_jet)  # type: ignore[attr-defined]
         faults.append(error)
     return faults
+
+
+def _undecided(run: Interpreter, value: Type) -> str | None:
+    """Why an output without a fault is not certified either."""
+    for axis in {axis for axis, _ in value.at}:
+        if sum(a == axis for a, _ in value.at) >= run.input_shape[2 + axis] - 1:
+            return "every pixel of an axis is read by itself: a reduction over the canvas written out"
+    if value.window is not None and value.window[1] - value.window[0] <= TOLERANCE:
+        return "poolings over different parts of the scale channels are combined"
+    return None
 
 
 def _reader(run: Interpreter, graph: Graph, axis: int, position: Fraction) -> Node | None:
@@ -299,12 +352,18 @@ def _one_channel_lift(run: Interpreter) -> bool:
 def _refute(
     base: dict[str, Any], error: Refuted, run: Interpreter, graph: Graph, dtype: torch.dtype
 ) -> Refutation | Unknown:
+    from .evidence import with_numbers
+
+    checked = with_numbers(run, graph, error, dtype)
+    if isinstance(checked, NoRule):
+        return _unknown(base, str(checked), error.node, error.rule)  # type: ignore[attr-defined]
+    error = checked
     node: Node = error.node  # type: ignore[attr-defined]
     if defect(error.witness) == 0:
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
     from .links import reaches_output
 
-    if not reaches_output(graph, run, node, dtype, error.rule in ("position", "resampling")):
+    if not reaches_output(graph, run, node, dtype, error.rule):
         return _unknown(base, f"{error.reason}; but that does not reach an output", node, error.rule)
     base["verdict"], base["reason"] = "refuted", error.reason
     base["offender"] = _place(node, error.rule)

@@ -164,12 +164,15 @@ def _factors(factors: Sequence[Term]) -> Box:
     if len(factors) == 1:
         return build(factors[0])
     boxes: list[Box] = []
-    for i, factor in enumerate(factors):
-        digits = factor.head == "num" or (factor.head == "pow" and factor.args[0].head == "num")
-        if i:
-            boxes.append(sign(r"\cdot", "·") if digits else SPACE)
+    for factor in sorted(factors, key=lambda f: not _is_number(f)):
+        if boxes:
+            boxes.append(sign(r"\cdot", "·") if _is_number(factor) else SPACE)
         boxes.append(build(factor, 1))
     return row(*boxes)
+
+
+def _is_number(term: Term) -> bool:
+    return term.head == "num" or (term.head == "pow" and term.args[0].head == "num")
 
 
 def _power(term: Term, level: int) -> Box:

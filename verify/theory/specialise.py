@@ -13,13 +13,13 @@ from .library import THEOREMS
 from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
 from .terms import free_names, parse, parse_relation, substitute
-from .written import Explicit, Line
+from .written import Line, WrittenOut
 
-Builder = Callable[..., Explicit]  # of the theorem, the parameters, and each of its own parameters by name
+Builder = Callable[..., WrittenOut]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
-    "scale-covariance": (ALL, written_covariance.covariance_written_out),
-    "normalisation-factor": (ALL, written_covariance.factor_written_out),
+    "scale-covariance": (ALL, written_covariance.scale_covariance),
+    "normalisation-factor": (ALL, written_covariance.normalisation_factor),
     "diffusion-equation": (("ndim",), written_gauss.diffusion),
     "unit-mass-ndim": (("ndim",), written_gauss.unit_mass),
     "fourier-transform": (("ndim",), written_gauss.fourier),
@@ -68,7 +68,7 @@ def _symbols(theorem: Theorem) -> Names:
     return {**SYMBOLS.get(theorem.id, {}), **theorem.parameters}
 
 
-def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
+def specialise(theorem: Theorem, chosen: Parameters) -> WrittenOut:
     """The theorem at the chosen values; those left out take the library's defaults (2, 2, 1).
 
     Raises:
@@ -78,23 +78,23 @@ def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
     foreign = [n for n in chosen.strings() if n not in known]
     if foreign:
         has = f"has the parameters {', '.join(known)}" if known else "has no parameters"
-        raise ValueError(f"derive: {theorem.id} {has}, got {foreign[0]}; leave it out")
+        raise ValueError(f"specialise: {theorem.id} {has}, got {foreign[0]}; leave it out")
     filled = Parameters(**{n: DEFAULTS[n] if getattr(chosen, n) is None else getattr(chosen, n) for n in known})
     if theorem.id in BUILDERS:
         return BUILDERS[theorem.id][1](theorem, filled, **{n: getattr(filled, n) for n in known})
     return _with_numbers(theorem, filled)
 
 
-def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
-    """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
+def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
+    """The general proof with the numbers put in; what it shows by induction is an instance of the general claim."""
     old = theorem.statement
     numbers = {_symbols(theorem)[name]: value for name, value in p.strings().items()}
     universal = {v for given in old.given.values() for v in given.for_all}
     put_in = {k: parse(v) for k, v in numbers.items()}
 
-    def relation(text: str) -> str:
-        parsed = parse_relation(text)
-        return f"{substitute(parsed.left, put_in)} {parsed.op} {substitute(parsed.right, put_in)}"
+    def relation(text: str, kept: Collection[str] = ()) -> str:
+        parsed, values = parse_relation(text), {k: v for k, v in put_in.items() if k not in kept}
+        return f"{substitute(parsed.left, values)} {parsed.op} {substitute(parsed.right, values)}"
 
     def formula(text: str) -> str:
         return str(substitute(parse(text), put_in))
@@ -112,10 +112,7 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
         {k: v for k, v in old.variables.items() if k not in numbers or k in universal},
         (),
         {k: formula(v) for k, v in old.definitions.items()},
-        {
-            k: g if set(g.for_all) & numbers.keys() else Given(relation(g.formula), g.for_all)
-            for k, g in old.given.items()
-        },
+        {k: Given(relation(g.formula, g.for_all), g.for_all) for k, g in old.given.items()},
     )
     lines = []
     lemmas = theorem.lemmas

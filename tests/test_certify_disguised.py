@@ -1,0 +1,52 @@
+"""Defects in disguise are never certified, harmless oddities never refuted."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gdtriton.verify import certify
+from gdtriton.verify.network.witness import defect
+
+IMAGE = (1, 1, 17, 17)
+pytestmark = pytest.mark.slow
+
+
+def load(name):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+more = load("networks_good_more")
+WITHOUT_RULE = {"spectrum masked", "copies accumulated"}
+BROKEN = {**load("networks_broken_space").BROKEN, **load("networks_broken_scale").BROKEN}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_disguised_defect_is_refuted_with_a_witness(name):
+    torch.manual_seed(0)
+    found = certify(BROKEN[name](), IMAGE)
+    if name in WITHOUT_RULE:
+        assert found.verdict == "unknown"
+        return
+    assert found.verdict == "refuted", found.reason
+    assert defect(found.to_json()["witness"]) != 0
+
+
+@pytest.mark.parametrize("name", more.GOOD)
+def test_right_network_in_other_words_is_certified(name):
+    build, shape, canvas, verdict = more.GOOD[name]
+    torch.manual_seed(0)
+    found = certify(build(), shape, canvas=canvas)
+    assert found.verdict == verdict, found.reason
+
+
+@pytest.mark.parametrize("name", more.HARMLESS)
+def test_harmless_oddity_is_never_refuted(name):
+    torch.manual_seed(0)
+    assert certify(more.HARMLESS[name](), IMAGE).verdict != "refuted"
