@@ -145,6 +145,8 @@ def test_links_are_told_with_their_numbers(good):
     told = {link["name"]: report_words.link_words(link) for link in good["links"]}
     assert told["leaf = operator"].startswith("2 jet layers")
     assert "discretisation bounds at 6 sigmas" in told["operator = theory"]
+    assert "the border adds at most" in told["operator = theory"]
+    assert re.match(r"\d+ layers and \d+ nodes, \d+ monomials", told["exact run"])
     failed = {"name": "leaf = operator", "verdict": "failed", "reason": "no", "numbers": {}}
     assert report_words.link_words(failed) == "no"
 
