@@ -238,6 +238,14 @@ def test_measured_points_are_those_of_the_layers():
     assert falling[0] > falling[1] > falling[2]
 
 
+def test_network_that_fails_on_another_image_is_not_measured():
+    class Fails(Net):
+        def forward(self, image):
+            raise MemoryError
+
+    assert measure(Fails(nn.ReLU()), IMAGE) == {"shape": list(IMAGE), "points": [], "reason": "MemoryError"}
+
+
 def test_plot_puts_points_where_they_belong():
     """Powers of ten apart are equally far apart; what is not positive is left out."""
     text = log_plot([Series([(1, 1e-1), (2, 1e-2), (4, 1e-3), (8, 0.0)], 0)], "x", "y")
