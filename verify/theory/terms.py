@@ -23,6 +23,7 @@ from math import prod
 
 MAX_LENGTH = 4000
 MAX_NODES = 3000
+MAX_SIZE = 200_000
 MAX_DEPTH = 60
 MAX_DIGITS = 40
 MAX_FOLDED_POWER = 12
@@ -49,8 +50,13 @@ class Term:
     data: object = None
     args: "tuple[Term, ...]" = ()
     free: frozenset[str] = field(init=False, compare=False, repr=False)
+    size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        size = 1 + sum(a.size for a in self.args)
+        if size > MAX_SIZE:
+            raise FormulaError("a formula grows too large when its derivatives are carried out")
+        object.__setattr__(self, "size", size)
         object.__setattr__(self, "free", _free_names(self))
 
     def __str__(self) -> str:
