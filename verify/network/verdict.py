@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ... import __version__
-from . import lower_canvas, lower_moved
+from . import lower_canvas, lower_mix, lower_moved, lower_reduce, lower_windows
 from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
 from .lower import LOWERINGS, Interpreter, _operands, _static
@@ -25,7 +25,8 @@ from .witness import defect
 
 Canvas = Literal["fixed", "scales"]
 FORMAT = "gdtriton-network-1"
-assert lower_canvas.__name__ + lower_moved.__name__  # importing them registers their operators
+OPERATORS = (lower_canvas, lower_mix, lower_moved, lower_reduce, lower_windows)
+"""Importing them registers their operators."""
 UNTRACED = "the module could not be traced"
 
 
