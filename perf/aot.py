@@ -53,7 +53,7 @@ class Row(NamedTuple):
     uses_dot: bool
     num_warps: int
     triton: str
-    source: str
+    source: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:

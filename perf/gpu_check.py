@@ -214,7 +214,9 @@ def _check_graph(machine: Machine) -> tuple[dict[str, float], str]:
     return {}, f"a replayed graph differs in {', '.join(unequal)}" if unequal else ""
 
 
-def run_checks(machine: Machine, clock: Clock, chosen: list[Check] | None = None) -> list[dict[str, Any]]:
+def run_checks(
+    machine: Machine, clock: Clock, chosen: list[Check] | None = None, *, graph: bool = True
+) -> list[dict[str, Any]]:
     """A row for every check, of all of them by default; what there was no time for is skipped, and says so."""
     rows = []
     kinds = {"layer": _check_layer, "jet": _check_jet}
@@ -222,7 +224,8 @@ def run_checks(machine: Machine, clock: Clock, chosen: list[Check] | None = None
         (check.name, check.mode, lambda check=check: kinds.get(check.kind, _check_pool)(machine, check))
         for check in (checks(machine.dry) if chosen is None else chosen)
     ]
-    todo.append(("CUDA graph", "float32", lambda: _check_graph(machine)))
+    if graph:
+        todo.append(("CUDA graph", "float32", lambda: _check_graph(machine)))
     for name, mode, run in todo:
         row: dict[str, Any] = {"check": name, "arithmetic": mode, "status": "ok", "reason": "", "relative_error": {}}
         if clock.left <= 0:

@@ -582,6 +582,8 @@ def reduction(self: Interpreter, node: Node) -> Any:
     if kind.index:
         raise NoRule("arithmetic with the number of a scale channel")
     name = REDUCTIONS[node.op.removeprefix("aten.")]
+    if name == "norm" and len(node.args) > 1 and float(node.args[1]) == 0:
+        raise NoRule("a count of entries that are not 0")
     position = 2 if name == "norm" else 1
     raw = node.args[position] if len(node.args) > position else node.kwargs.get("dim")
     keep = bool(node.args[position + 1]) if len(node.args) > position + 1 else bool(node.kwargs.get("keepdim", False))
