@@ -56,6 +56,21 @@ def test_strategies_draw_what_they_say():
     check()
 
 
+def test_strategies_draw_where_subnormal_numbers_are_flushed():
+    @settings(max_examples=3, deadline=None, database=None)
+    @given(strategies.images(2), strategies.scale_grids())
+    def check(image, grid):
+        assert grid.n_scales > 1
+        assert image.sample((1, 1, 3, 3)).isfinite().all()
+
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor does not flush subnormal numbers")
+    try:
+        check()
+    finally:
+        torch.set_flush_denormal(False)
+
+
 @pytest.mark.slow
 @DIMENSIONS
 def test_random_right_network_is_certified(ndim):
