@@ -259,7 +259,30 @@ class CentreOfMoved(Net):
         return ReadOut("centre")(features[..., :-1, :]).amax(0)
 
 
+class Reordered(Net):
+    """Scale channels 1 and 2 get each other's sigma in the second layer."""
+
+    def forward(self, image):
+        features, sigmas = self.lift(image)
+        features = torch.relu(self.first(features, sigmas))
+        return self.last(self.second(features, sigmas[torch.tensor([0, 2, 1, 3])]), sigmas)
+
+
+def compared_with_the_index(n, f, s):
+    values, index = n.read(f).max(0)
+    return torch.where(index == 2, values, torch.zeros_like(values))
+
+
 BROKEN = {
+    "sigmas reordered": Reordered,
+    "sigmas to a power": lambda: middle(
+        lambda n, f, s: torch.relu(n.third(f, s.pow(1.01))), third=lambda: GaussianJetConv2d(4, 4)
+    ),
+    "layer on half of the scale channels": lambda: middle(
+        lambda n, f, s: torch.cat([n.third(f[:2], s[:2]), f[2:]], 0), third=lambda: GaussianJetConv2d(4, 4)
+    ),
+    "fine against coarse scale channels": lambda: last(lambda n, f, s: n.read(f)[:2].amax(0) - n.read(f)[2:].amax(0)),
+    "compared with the index": lambda: last(compared_with_the_index),
     "transposed in one scale channel": branches(only(1, lambda x: x.transpose(-1, -2)), "image"),
     "flipped in one scale channel": branches(only(1, lambda x: x.flip(-1)), "image"),
     "channels shuffled in one scale channel": branches(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import nn
 
 from gdtriton import GaussianJetConv2d
@@ -186,6 +187,16 @@ class SideBranch(Net):
 
 
 BROKEN = {
+    "matrix of a shift": act(lambda f: torch.matmul(f, torch.eye(f.shape[-1]).roll(1, 0))),
+    "falls off from a corner": act(lambda f: f * torch.exp(-torch.arange(f.shape[-1]) / 9)),
+    "product with a neighbour": act(lambda f: f * F.pad(f[..., 1:], (0, 1))),
+    "window under checkpoint": act(
+        lambda f: torch.utils.checkpoint.checkpoint(
+            lambda x: F.max_pool3d(x, (1, 3, 3), 1, (0, 1, 1)), f, use_reentrant=False
+        )
+    ),
+    "window under vmap": act(torch.vmap(lambda x: F.avg_pool2d(x.flatten(0, 1), 3, 1, 1).unflatten(0, x.shape[:2]))),
+    "quantile of the canvas": lambda: last(lambda n, f, s: torch.quantile(f.flatten(3), 0.7, dim=-1).amax(0)),
     "index_select shuffles pixels": act(shuffled_pixels),
     "gather shifts pixels": act(gathered),
     "advanced index shifts pixels": act(reindexed),

@@ -199,6 +199,23 @@ class Log(Net):
         self.second.register_forward_hook(lambda m, a, out: self.seen.append(out.shape) and None)
 
 
+class TwoSigmas(nn.Module):
+    """A loop whose body sees one layer at two sigmas."""
+
+    def __init__(self):
+        super().__init__()
+        self.jet, self.mix = GaussianJetConv2d(1, 4), nn.Conv2d(8, 3, 1)
+
+    def forward(self, image):
+        best = None
+        for k in range(3):
+            sigma = torch.tensor([0.8 * 2.0**k], dtype=torch.float64)
+            x = torch.cat([self.jet(image[None], sigma), self.jet(image[None], 2 * sigma)], 2)
+            out = self.mix(torch.relu(x)[0]).amax((-1, -2))
+            best = out if best is None else torch.maximum(best, out)
+        return best
+
+
 def masked_conv(n, f, s):
     mask = torch.zeros(3, 3)
     mask[1, 1] = 1
@@ -250,6 +267,12 @@ GOOD = {
     "mean of relu by clamp": (lambda: MeanOfRectified(lambda x: x.clamp(min=0)), IMAGE, "fixed", "covariant"),
     "mean of derivatives": (MeanOfDerivatives, IMAGE, "fixed", "covariant"),
     "in place": (InPlace, IMAGE, "fixed", "invariant"),
+    "two sigmas in the body of a loop": (TwoSigmas, IMAGE, "fixed", "invariant"),
+    "rolled and rolled back": plain(lambda n, f, s: torch.relu(f.roll(1, -1)).roll(-1, -1)),
+    "layer on parts of the scale axis": plain(
+        lambda n, f, s: torch.relu(torch.cat([n.third(f[:2], s[:2]), n.third(f[2:], s[2:])], 0)),
+        third=lambda: GaussianJetConv2d(4, 4),
+    ),
     "autograd function": plain(lambda n, f, s: Straight.apply(f)),
     "convolution over scale channels": (ScaleConv, IMAGE, "fixed", "invariant"),
     "maximum of neighbouring scale channels": plain(

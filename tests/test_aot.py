@@ -27,6 +27,15 @@ def test_every_configuration_keeps_its_limits_and_gets_no_worse(file, target):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_every_kernel_compiles_with_the_triton_that_is_installed():
+    """The oldest triton takes less than the newest, and its interpreter does not say so."""
+    for file in aot.kernel_files():
+        kernels = {configuration.kernel.__name__: configuration for configuration in aot.configurations(file, "sm_90")}
+        for configuration in kernels.values():
+            assert aot.compile_one(file, configuration, "sm_90").registers > 0
+
+
 def test_every_kernel_file_is_in_the_report():
     assert {(row.kernel.split(".")[0], row.target) for row in aot.committed()} == {
         (file, target) for file in aot.kernel_files() for target in TARGETS

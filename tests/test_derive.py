@@ -3,6 +3,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from math import comb
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,10 @@ def test_formulas_are_printed_in_any_locale():
     command = [sys.executable, "-m", "gdtriton", "derive", "rotation"]
     done = subprocess.run(command, capture_output=True, env={**os.environ, **environment}, check=True)
     assert "∂" in done.stdout.decode("utf-8")
+
+
+def test_readme_shows_what_is_printed(capsys):
+    assert main(["derive", "scale-covariance", "--ndim", "1", "--order", "1", "--norm-power", "1/2"]) == 1
+    verdict = capsys.readouterr().out.partition("\nVerdict\n")[2]
+    readme = Path(__file__).parent.parent / "README.md"
+    assert f"```text\nVerdict\n{verdict}```" in readme.read_text(encoding="utf-8")

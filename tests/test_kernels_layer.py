@@ -335,7 +335,7 @@ def test_compile_export_and_autocast(randn, reset_dynamo):
 
 
 MUTANTS = [
-    ("mix", "jet *= tl.load(factors_ptr + s * len(TERMS) + j)", "jet *= tl.load(factors_ptr + j)"),
+    ("mix", "jet *= tl.load(factors_ptr + s * (len(STARTS) - 1) + j)", "jet *= tl.load(factors_ptr + j)"),
     ("mix", "sign = -1 if mirrored else 1", "sign = 1"),
     ("mix", "((kx >= 0) & (kx < width))", "((kx >= 0) & (kx < width - 1))"),
     ("mix", "if HAS_BIAS:", "if False:"),

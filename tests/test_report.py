@@ -145,6 +145,8 @@ def test_links_are_told_with_their_numbers(good):
     told = {link["name"]: report_words.link_words(link) for link in good["links"]}
     assert told["leaf = operator"].startswith("2 jet layers")
     assert "discretisation bounds at 6 sigmas" in told["operator = theory"]
+    assert "the border adds at most" in told["operator = theory"]
+    assert re.match(r"\d+ layers and \d+ nodes, \d+ monomials", told["exact run"])
     failed = {"name": "leaf = operator", "verdict": "failed", "reason": "no", "numbers": {}}
     assert report_words.link_words(failed) == "no"
 
@@ -234,6 +236,14 @@ def test_measured_points_are_those_of_the_layers():
     assert all(0 < p["alone"] <= p["bound"] for p in found["points"])
     falling = [p["network"] for p in double if p["layer"] == "body.0"]
     assert falling[0] > falling[1] > falling[2]
+
+
+def test_network_that_fails_on_another_image_is_not_measured():
+    class Fails(Net):
+        def forward(self, image):
+            raise MemoryError
+
+    assert measure(Fails(nn.ReLU()), IMAGE) == {"shape": list(IMAGE), "points": [], "reason": "MemoryError"}
 
 
 def test_plot_puts_points_where_they_belong():

@@ -81,6 +81,23 @@ def test_a_malformed_formula_is_a_proof_error(text):
             check_proof({"format": "gdtriton-proof-1", "items": [item]})
 
 
+BOMBS = {
+    "derivatives": "D(exp(sin(s))*cos(s)**9" + ", s" * 40 + ")",
+    "fractions": "1/(" * 30 + "s + 1" + ") + 1" * 30,
+    "substitutions": "At(" * 20 + "s + s" + ", s, s*s + s)" * 20,
+    "powers": "(1 + s)**64*(2 + s)**64*(3 + s*s)**64*(4 + pi)**64",
+    "numbers": "3**(3**(3**3))",
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_formula_that_explodes_is_refused(kind):
+    item = proof_json(library.THEOREMS["unit-mass"])
+    item["steps"][0]["uses"][0]["times"] = BOMBS[kind]
+    with pytest.raises(ProofError, match=r"too (large|deep|many)"):
+        check_proof({"format": "gdtriton-proof-1", "items": [item]})
+
+
 READINGS = {"fubini", "poisson-summation", "total-variation"}  # principles that words rest on, not steps
 
 

@@ -136,6 +136,7 @@ def combine(
     power: Fraction = Fraction(1),
 ) -> Type:
     """A pointwise function of values on one grid; `codes` are the terms of the operands, `extra` of constants."""
+    _no_index(kinds)
     rank = max(len(k.axes) for k in kinds)
     axes: list[Axis] = [()] * rank
     for k in kinds:
@@ -171,6 +172,11 @@ def combine(
         False,
         common_window([k.window for k in kinds]),
     )
+
+
+def _no_index(kinds: Sequence[Type]) -> None:
+    if any(k.index for k in kinds):
+        raise NoRule("arithmetic with the number of a scale channel")
 
 
 def _reads(kinds: Sequence[Type]) -> tuple[tuple[int, Fraction], ...]:
@@ -288,6 +294,7 @@ def product(a: Type, b: Type, terms: Terms, *, function: str) -> Type:
 
 def scale_factor(kind: Type, terms: Terms, *, logs: Sequence[tuple[float, ...]], code: int) -> Type:
     """Multiplication by one positive constant per scale channel."""
+    _no_index([kind])
     n = max(kind.n_scales, len(logs))
     slices = []
     for i in range(n):
@@ -312,6 +319,7 @@ def jet(
     in_code: Sequence[int] | None = None,
 ) -> Type:
     """Scale-normalised derivatives at sigma, mixed by weights: w + |a| (norm_power - 1); `logs` [S][sigma channel]."""
+    _no_index([kind])
     axes = list(kind.axes)
     rearranged = next((a for axis in axes[-ndim:] for a in axis if a.kind == "P"), None)
     if rearranged is not None:
@@ -400,6 +408,7 @@ def jet(
 
 def mix(kind: Type, terms: Terms, *, axis: int, size_out: int, code: Sequence[int], bias: bool, node: str) -> Type:
     """A linear map of the channels at every point, with an offset for weight 0 only."""
+    _no_index([kind])
     atoms = kind.axes[axis]
     if any(a.kind in "XPW" for a in atoms):
         raise NoRule("a linear map over space")

@@ -122,6 +122,12 @@ def at_one_sigma(run: Interpreter) -> dict[Node, Any]:
 def _scale_axis(run: Interpreter, node: Node) -> tuple[int, int, int] | None:
     """Axis of the scale channels in what `node` computes, counted from the last, with their number and inner size."""
     known = run.values.get(node)
+    if node.op == "aten.cat":
+        rank = len(node.shape or ())
+        dim = (node.args[1] if len(node.args) > 1 else 0) % rank
+        parts = [run.values[n] for n in node.args[0]]
+        if any(isinstance(k, Type) and [a.kind for a in k.axes[dim]] == ["S"] for k in parts):
+            return dim - rank, (node.shape or ())[dim], 1
     kinds = [run.values[n] for n in _operands(node) if isinstance(run.values[n], Type)]
     if isinstance(known, Type):
         kinds.insert(0, known)

@@ -252,7 +252,7 @@ def bound_link(run: Interpreter) -> dict[str, Any]:
 
 
 def exact_link(run: Interpreter) -> dict[str, Any]:
-    """Every node on fresh random polynomials in rational arithmetic; the real weights, activations as squares."""
+    """Every node on fresh random polynomials in rational arithmetic: the real weights, activations as squares."""
     compared, skipped = 0, 0
     for jet in _distinct(run.jets)[:12]:
         power = float(jet["norm_power"])

@@ -82,6 +82,8 @@ def running_sum(self: Interpreter, node: Node, kind: Type, axis: int) -> Type:
 def _copy(self: Interpreter, node: Node) -> Any:
     target, source = node.args[:2]
     shape = node.shape or ()
+    if not _is_field(self, target) and not self.constant(target).real.is_floating_point():
+        raise NoRule("features are written into integers")
     if not _is_field(self, source):
         value = self.constant(source)
         dtype = self.dtype if _is_field(self, target) else self.constant(target).real.dtype

@@ -30,7 +30,7 @@ def moved(self: Interpreter, node: Node, split: Sequence[int] | None = None) -> 
     out = out.reshape(split if split is not None else shape)
     filled = out == 0
     if bool(filled.any()):
-        from .lower_space import _constant_margin
+        from .lower_windows import _constant_margin
 
         _constant_margin(self, node, kind, 0)
     digits = _digits(out.long() - 1, [a.size for axis in kind.axes for a in axis])

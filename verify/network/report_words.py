@@ -110,9 +110,11 @@ def link_words(link: Mapping[str, Any]) -> str:
             if count
             else "no jet layer with a tabulated bound"
         )
+        if numbers.get("border_at_centre"):
+            found += f"; the border adds at most {numbers['border_at_centre']:.2g} at the middle pixel"
         return f"{found}; {numbers['without_bound']} layers without a bound" if numbers["without_bound"] else found
     if name == "network":
         return f"derivation over {numbers['nodes']} nodes of the graph in {numbers['seconds']:.2g} s"
-    return (
-        f"{numbers['layers']} layers, {numbers['monomials']} monomials in rational arithmetic; {link.get('reason', '')}"
-    )
+    nodes = f" and {numbers['nodes']} nodes" if numbers.get("nodes") else ""
+    counted = f"{numbers['layers']} layers{nodes}, {numbers['monomials']} monomials in rational arithmetic"
+    return f"{counted}; {link.get('reason', '')}"

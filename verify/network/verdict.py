@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ... import __version__
-from . import lower_canvas, lower_moved
+from . import lower_canvas, lower_mix, lower_moved, lower_reduce, lower_windows
 from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node, TracingError, evaluation_copy, quiet_state, read_graph
 from .lower import LOWERINGS, Interpreter, _operands, _static
@@ -25,7 +25,8 @@ from .witness import defect
 
 Canvas = Literal["fixed", "scales"]
 FORMAT = "gdtriton-network-1"
-assert lower_canvas.__name__ + lower_moved.__name__  # importing them registers their operators
+OPERATORS = (lower_canvas, lower_mix, lower_moved, lower_reduce, lower_windows)
+"""Importing them registers their operators."""
 UNTRACED = "the module could not be traced"
 
 
@@ -151,6 +152,11 @@ def _second_size(
     other = _judge(module, shape, canvas, dtype, training, links=False)
     found.data["second_shape"] = {"shape": list(shape), "verdict": other.verdict, "reason": other.reason}
     one_size = other.reason.startswith(UNTRACED) and canvas == "fixed"  # a canvas of fixed size needs no second one
+    if other.verdict == found.verdict and canvas == "scales" and _numbers_of(found) != _numbers_of(other):
+        reason = (
+            f"the network computes with other numbers for {list(shape)}: what they are on a scaled canvas is not read"
+        )
+        return Unknown("unknown", None, reason, {**found.data, "verdict": "unknown", "reason": reason})
     if other.verdict == found.verdict or one_size:
         return found
     reason = f"{found.verdict} for this image shape, but {other.verdict} for {list(shape)}: the network computes "
@@ -161,6 +167,12 @@ def _second_size(
         return Refutation("refuted", other.offender, data["reason"], data)
     data["verdict"] = "unknown"
     return Unknown("unknown", other.offender, data["reason"], data)
+
+
+def _numbers_of(found: Verdict) -> list[str]:
+    """What the graph multiplies, divides and adds by."""
+    arithmetic = ("aten.mul", "aten.div", "aten.add", "aten.sub", "aten.rsub", "aten.pow")
+    return [n["static"] for n in found.data["proof"]["graph"]["nodes"] if n["op"] in arithmetic]
 
 
 def _judge(

@@ -10,12 +10,12 @@ from .library import THEOREMS
 from .model import Theorem, Use
 from .normal import UNIT, E, Exponent, Kinds, Monomial, Poly, names_in, thaw
 from .terms import (
-    ONE,
     ZERO,
     Relation,
     Term,
     add,
     apply,
+    folded,
     free_names,
     mul,
     number,
@@ -91,29 +91,14 @@ class _Writer:
 
 
 def tidy(term: Term) -> Term:
-    """The same formula with x^1 and x^0 gone, numbers in a sum added up, and values put in where At says so."""
+    """The same formula with its numbers worked out, x^1 and x^0 gone, and values put in where At says so."""
     term = Term(term.head, term.data, tuple(map(tidy, term.args)))
-    if term.head == "pow":
-        return ONE if term.args[1] == ZERO else power(*term.args)
-    if term.head == "mul":
-        return mul(*term.args)
-    if term.head == "add":
-        summands = _summands(term)
-        numbers = [a.data for a in summands if isinstance(a.data, Fraction)]
-        if len(numbers) < 2:
-            return add(*summands)
-        rest = [a for a in summands if not isinstance(a.data, Fraction)]
-        return add(*rest, number(sum(numbers, Fraction(0))))
     if term.head == "app" and parts(term)[0] == "At":
         body, variable, value = parts(term)[2]
         renamed = value.head == "sym" and str(value.data) not in free_names(body)
         if renamed or variable not in _differentiated(body):
             return tidy(substitute(body, {str(variable.data): value}))
-    return term
-
-
-def _summands(term: Term) -> list[Term]:
-    return [s for a in term.args for s in _summands(a)] if term.head == "add" else [term]
+    return folded(term)
 
 
 def _differentiated(term: Term) -> set[Term]:

@@ -148,7 +148,9 @@ def _product(term: Term, level: int) -> Box:
         below.insert(0, number(coefficient.denominator))
     if coefficient.numerator != 1 or not (above or below or integrals):
         above.insert(0, number(coefficient.numerator))
-    boxes = [_factors(above)] if above or below else []
+    if not (below or integrals or negative) and len(above) == 1:
+        return build(above[0], level)
+    boxes = [_factors(above, 0 if below else 1)] if above or below else []
     if below:
         boxes = [Box("frac", "", (*boxes, _factors(below)))]
     for i, integral in enumerate(integrals, 1):
@@ -158,11 +160,12 @@ def _product(term: Term, level: int) -> Box:
     return fence(box) if level >= 2 or (level and (negative or integrals)) else box
 
 
-def _factors(factors: Sequence[Term]) -> Box:
+def _factors(factors: Sequence[Term], alone: int = 0) -> Box:
+    """Factors side by side; `alone` is the level of a single one."""
     if not factors:
         return Box("number", "1")
     if len(factors) == 1:
-        return build(factors[0])
+        return build(factors[0], alone)
     boxes: list[Box] = []
     for factor in sorted(factors, key=lambda f: not _is_number(f)):
         if boxes:

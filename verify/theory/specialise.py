@@ -12,7 +12,7 @@ from .axioms import AXIOMS
 from .library import THEOREMS
 from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
-from .terms import free_names, parse, parse_relation, substitute
+from .terms import Term, folded, free_names, parse, parse_relation, substitute
 from .written import Line, WrittenOut
 
 Builder = Callable[..., WrittenOut]  # of the theorem, the parameters, and each of its own parameters by name
@@ -45,6 +45,11 @@ SYMBOLS: dict[str, Names] = {
     "layer-mean": {"ndim": "N"},
     "layer-spatial-maximum": {"ndim": "N"},
     "layer-sigma-gradient": {"norm_power": "p"},
+    "closed-form-bound": {"order": "n"},
+    "closed-form-constants": {"order": "n"},
+    "aliasing": {"order": "n"},
+    "alias-decay": {"order": "n"},
+    "off-grid": {"ndim": "N"},
 }
 
 
@@ -94,7 +99,8 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
 
     def relation(text: str, kept: Collection[str] = ()) -> str:
         parsed, values = parse_relation(text), {k: v for k, v in put_in.items() if k not in kept}
-        return f"{substitute(parsed.left, values)} {parsed.op} {substitute(parsed.right, values)}"
+        left, right = (_folded(substitute(side, values)) for side in (parsed.left, parsed.right))
+        return f"{left} {parsed.op} {right}"
 
     def formula(text: str) -> str:
         return str(substitute(parse(text), put_in))
@@ -117,7 +123,7 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
     lines = []
     lemmas = theorem.lemmas
     for i, (claim, own) in enumerate(zip(old.claims, theorem.proof, strict=True), 1):
-        if own.by == "induction":
+        if own.by == "induction" and own.variable in numbers:
             values = {n: v for n, v in numbers.items() if n in _names(claim, old)}
             lemmas = (*lemmas, theorem.id)
             proof = algebra(use(f"{theorem.id}/{i}", **values))
@@ -127,6 +133,10 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
     return written.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
 
 
+def _folded(term: Term) -> Term:
+    return folded(Term(term.head, term.data, tuple(map(_folded, term.args))))
+
+
 def _free_in(fact: str, statement: Statement) -> Collection[str]:
     """The variables of a hypothesis, an axiom or a lemma that a proof may replace."""
     if fact.startswith("given:"):
@@ -134,7 +144,7 @@ def _free_in(fact: str, statement: Statement) -> Collection[str]:
     lemma, _, claim = fact.partition("/")
     if claim:
         return _names(THEOREMS[lemma].statement.claims[int(claim) - 1], THEOREMS[lemma].statement)
-    return AXIOMS[fact].variables
+    return AXIOMS[fact].variables if fact in AXIOMS else ()  # an induction hypothesis holds as it stands
 
 
 def _names(claim: str, statement: Statement) -> frozenset[str]:
