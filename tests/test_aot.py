@@ -96,7 +96,14 @@ def test_what_is_as_good_or_of_another_triton_passes():
     assert "no longer offered" in gone
 
 
-@pytest.mark.parametrize("target", TARGETS)
+def test_spills_of_vector_registers_are_read_from_assembly():
+    text = "  .sgpr_spill_count: 3\n  .vgpr_count:     98\n  .vgpr_spill_count: 7\n  v_mfma_f32"
+    assert aot._usage({"amdgcn": text}, "") == (98, 7, text)
+    with pytest.raises(RuntimeError, match="must report registers and spills"):
+        aot._usage({"ptx": ""}, "no word of it")
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90", "sm_100"])
 def test_spills_and_missing_matrix_units_are_seen(target):
     """A kernel of ours with one warp for far too many elements, said to use the matrix units."""
     (offered,) = (c for c in aot.configurations("pool", target) if c.name == "mean-fp32-strided")
