@@ -171,8 +171,8 @@ def jet_conv(
         impl: Force an implementation.
 
     Returns:
-        [S, B, C_out, *spatial] in channels-last memory; under autocast in the autocast dtype, else in the dtype of
-        features. Differentiable in features, weight, bias and sigma, twice.
+        [S, B, C_out, *spatial], contiguous from the triton kernels and in channels-last memory otherwise; under
+        autocast in the autocast dtype, else in the dtype of features. Differentiable in all four, twice.
 
     Raises:
         TypeError: On an argument of the wrong kind or dtype.

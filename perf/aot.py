@@ -1,12 +1,14 @@
-"""Ahead-of-time report of every kernel: `python perf/aot.py [--only TEXT] [--targets ...] [--out F.json] [--check]`.
+"""Ahead-of-time report of every kernel: `python perf/aot.py [--only FILE] [--targets ...] [--all | --check]`.
 
 Every configuration that a kernel file offers (`configurations(target)`) is compiled for every chip of
 `gdtriton.kernels.configuration.CHIPS`, without a GPU; registers and spills are what the assembler reports, shared
-memory is what triton asks for. `--check` compares with the committed report instead of replacing it.
+memory is what triton asks for. Rows of the committed report whose kernel, constants and triton have not changed are
+taken over (`--all` compiles them again); `--check` compiles everything and compares with the report.
 """
 
 import argparse
 import contextlib
+import hashlib
 import importlib
 import io
 import json
@@ -51,6 +53,7 @@ class Row(NamedTuple):
     uses_dot: bool
     num_warps: int
     triton: str
+    source: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -125,6 +128,17 @@ def _usage(assembly: dict[str, Any], log: str) -> tuple[int, int, str]:
     return max(map(int, registers)), sum(map(int, spills)), assembly["ptx"]
 
 
+def kernel_name(file: str, configuration: Configuration) -> str:
+    """File and kernel as the report names them."""
+    return f"{file}.{configuration.kernel.__name__.strip('_').removesuffix('_kernel')}"
+
+
+def source_hash(configuration: Configuration) -> str:
+    """Changes with the kernel, all that it calls, its types, constants and launch."""
+    launch = f"{configuration.num_warps} {configuration.num_stages} {configuration.uses_dot}"
+    return hashlib.sha256(f"{source_of(configuration).hash()} {launch}".encode()).hexdigest()[:16]
+
+
 def compile_one(file: str, configuration: Configuration, target: str) -> Row:
     """Compile one configuration for one chip."""
     chip = CHIPS[target]
@@ -144,9 +158,9 @@ def compile_one(file: str, configuration: Configuration, target: str) -> Row:
     registers, spills, text = _usage(compiled.asm, log.getvalue())
     units = [unit for instruction, unit in MATRIX_UNITS.items() if instruction in text]
     return Row(
-        f"{file}.{configuration.kernel.__name__.strip('_').removesuffix('_kernel')}", target, configuration.name,
+        kernel_name(file, configuration), target, configuration.name,
         registers, spills, compiled.metadata.shared, units[0] if units else None, configuration.uses_dot,
-        configuration.num_warps, triton.__version__,
+        configuration.num_warps, triton.__version__, source_hash(configuration),
     )  # fmt: skip
 
 
@@ -176,15 +190,20 @@ def changes(rows: Iterable[Row], before: Iterable[Row]) -> list[str]:
     return found + [f"{' '.join(key)}: no longer offered; run perf/aot.py" for key in known]
 
 
-def _compile_part(part: tuple[str, str, int, int]) -> list[Row]:
-    file, target, index, count = part
-    return [compile_one(file, c, target) for c in configurations(file, target)[index::count]]
+def _compile_part(part: tuple[str, str, int, int, list[Row]]) -> list[Row]:
+    file, target, index, count, known = part
+    rows = {row.key: row for row in known if row.triton == triton.__version__}
+    found = []
+    for c in configurations(file, target)[index::count]:
+        row = rows.get((kernel_name(file, c), target, c.name))
+        found.append(row if row and row.source == source_hash(c) else compile_one(file, c, target))
+    return found
 
 
-def compile_all(files: Iterable[str], targets: Iterable[str]) -> list[Row]:
-    """Everything, on all cores."""
+def compile_all(files: Iterable[str], targets: Iterable[str], known: list[Row]) -> list[Row]:
+    """Everything that is not known already, on all cores."""
     count = os.cpu_count() or 1
-    parts = [(file, target, k, count) for file in files for target in targets for k in range(count)]
+    parts = [(file, target, k, count, known) for file in files for target in targets for k in range(count)]
     rows: list[Row] = []
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         for number, done in enumerate(pool.map(_compile_part, parts), 1):
@@ -208,16 +227,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", help="one kernel file")
     parser.add_argument("--targets", nargs="+", choices=CHIPS, default=list(CHIPS))
     parser.add_argument("--out", type=Path, default=RESULT, help="where the report goes; rows not compiled are kept")
+    parser.add_argument("--all", action="store_true", help="compile what has not changed as well")
     parser.add_argument("--check", action="store_true", help="compare with the committed report, write nothing")
     options = parser.parse_args(arguments)
     files = [options.only] if options.only else kernel_files()
-    rows = compile_all(files, options.targets)
+    before = committed() if RESULT.exists() else []
+    rows = compile_all(files, options.targets, [] if options.all or options.check else before)
     print(table(rows))
-    part = [row for row in (committed() if RESULT.exists() else []) if _is_part(row, files, options.targets)]
+    part = [row for row in before if _is_part(row, files, options.targets)]
     faults = changes(rows, part) if options.check else [f"{' '.join(r.key)}: {f}" for r in rows for f in r.faults()]
     print(*faults, sep="\n")
     if not options.check:
-        kept = [r for r in (committed() if RESULT.exists() else []) if r.kernel.split(".")[0] in kernel_files()]
+        kept = [r for r in before if r.kernel.split(".")[0] in kernel_files()]
         rows = sorted([r for r in kept if not _is_part(r, files, options.targets)] + rows, key=lambda row: row.key)
         write(rows, options.out)
     return 1 if faults else 0

@@ -99,7 +99,8 @@ def small(machine: Machine) -> int:
     shapes += [Check((1, 1, 2, 12, 13), border="zero", order=3), Check((1, 2, 4, 16, 15), c_out=4, groups=4)]
     shapes += [Check((2, 1, 2, 33), sigma=2.0), Check((1, 1, 2, 7, 9, 8)), Check((1, 1, 2, 17, 16), kind="jet")]
     shapes += [Check((5, 2, 2, 7), kind=kind) for kind in ("max", "mean", "logsumexp")]
-    rows = gpu_check.run_checks(machine, Clock(300), shapes)
+    # No graph can be captured while every allocation stands by itself.
+    rows = gpu_check.run_checks(machine, Clock(300), shapes[-4:] if machine.dry else shapes, graph=False)
     failed = [row for row in rows if row["status"] == "failed"]
     print(*failed, sep="\n")
     return 1 if failed else 0

@@ -1,4 +1,8 @@
-"""Tables and a plot from the committed results, written into README.md between two markers: `python perf/report.py`."""
+"""Tables and a plot from the committed results: `python perf/report.py`.
+
+README.md gets the plot and the training rows of the first result between two markers; `perf/results/README.md` every
+row of every result.
+"""
 
 import json
 import sys
@@ -13,6 +17,7 @@ from perf.compare import label  # noqa: E402
 from perf.schema import KIND  # noqa: E402
 
 BEGIN, END = "<!-- perf:begin -->", "<!-- perf:end -->"
+RESULTS = ROOT / "perf" / "results" / "README.md"
 PLOT = Path("perf") / "results" / "layer-cpu.svg"
 TWINS = ("conv2d-nchw", "conv2d-channels-last")
 
@@ -63,7 +68,7 @@ def _target(ours: dict[str, Any] | None, twin: dict[str, Any] | None) -> str:
     return f"{goal} {'met' if above <= goal * below else 'missed'}"
 
 
-def table(document: dict[str, Any]) -> str:
+def table(document: dict[str, Any], modes: tuple[str, ...] = ("forward", "training", "moving-sigma")) -> str:
     """One line for every case and mode."""
     lines = [
         "| layer | mode | ours, ms (p20 .. p80) | conv2d 3x3, ms | plain-adj, ms | dense, ms "
@@ -71,6 +76,8 @@ def table(document: dict[str, Any]) -> str:
         "| --- " * 11 + "|",
     ]
     for (name, mode), rows in grouped(document["rows"]).items():
+        if mode not in modes:
+            continue
         ours = rows.get("ours")
         candidates = [rows[t] for t in TWINS if t in rows and rows[t]["median_ms"] is not None]
         twin = min(candidates, key=lambda row: row["median_ms"], default=None)
@@ -130,14 +137,19 @@ def plot(document: dict[str, Any], path: Path) -> None:
 
 
 def section() -> str:
-    """What stands between the markers."""
-    parts = [BEGIN, "## Measured", ""]
-    for number, (path, document) in enumerate(documents()):
-        if number == 0:
-            plot(document, ROOT / PLOT)
-            parts += [f"![Training time of a layer over sigma]({PLOT.as_posix()})", ""]
-        parts += [heading(path, document), "", table(document), ""]
-    return "\n".join([*parts, END])
+    """What stands between the markers of README.md."""
+    path, document = next(documents())
+    plot(document, ROOT / PLOT)
+    picture = f"![Training time of a layer over sigma]({PLOT.as_posix()})"
+    rest = f"Forward alone, other discretisations, dense filters: [{RESULTS.parent.name}]({RESULTS.relative_to(ROOT)})."
+    parts = [BEGIN, "## Measured", "", picture, "", heading(path, document), "", table(document, ("training",))]
+    return "\n".join([*parts, "", rest, "", END])
+
+
+def everything() -> str:
+    """All results on one page."""
+    parts = [f"{heading(path, document)}\n\n{table(document)}\n" for path, document in documents()]
+    return "\n".join(["# Results", "", "Written by `python perf/report.py`.", "", *parts])
 
 
 def insert(readme: str, text: str) -> str:
@@ -150,3 +162,4 @@ def insert(readme: str, text: str) -> str:
 if __name__ == "__main__":
     target = ROOT / "README.md"
     target.write_text(insert(target.read_text(), section()))
+    RESULTS.write_text(everything())

@@ -26,6 +26,16 @@ def test_every_configuration_keeps_its_limits_and_gets_no_worse(file, target):
     assert aot.changes(rows, before) == []
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+def test_every_kernel_compiles_with_the_triton_that_is_installed():
+    """The oldest triton takes less than the newest, and its interpreter does not say so."""
+    for file in aot.kernel_files():
+        kernels = {configuration.kernel.__name__: configuration for configuration in aot.configurations(file, "sm_90")}
+        for configuration in kernels.values():
+            assert aot.compile_one(file, configuration, "sm_90").registers > 0
+
+
 def test_every_kernel_file_is_in_the_report():
     assert {(row.kernel.split(".")[0], row.target) for row in aot.committed()} == {
         (file, target) for file in aot.kernel_files() for target in TARGETS
@@ -59,7 +69,7 @@ def test_report_has_what_readers_expect():
     assert aot.changes(aot.committed(), aot.committed()) == []
 
 
-ROW = aot.Row("file.kernel", "sm_90", "name", 64, 0, 1024, "wgmma", True, 4, "3.9.0")
+ROW = aot.Row("file.kernel", "sm_90", "name", 64, 0, 1024, "wgmma", True, 4, "3.9.0", "source")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,20 @@ def test_spills_and_missing_matrix_units_are_seen(target):
     faults = list(aot.compile_one("pool", greedy, target).faults())
     assert any("spilled" in fault for fault in faults), faults
     assert any("matrix units" in fault for fault in faults), faults
+
+
+def test_what_has_not_changed_is_taken_over():
+    """A row is compiled again exactly when its kernel, constants or launch, or triton, are others."""
+    offered = aot.configurations("pool", "sm_90")[0]
+    row = aot.compile_one("pool", offered, "sm_90")
+    marked = row._replace(registers=1)
+    part = ("pool", "sm_90", 0, 18)
+    assert aot._compile_part((*part, [marked])) == [marked]
+    for known in (marked._replace(source="other"), marked._replace(triton="other"), marked._replace(config="other")):
+        assert aot._compile_part((*part, [known])) == [row]
+    launched = offered._replace(num_warps=8)
+    fixed = offered._replace(constants=offered.constants | {"BLOCK": 512})
+    assert len({aot.source_hash(c) for c in (offered, launched, fixed)}) == 3
 
 
 def test_a_configuration_with_an_unknown_argument_is_refused():

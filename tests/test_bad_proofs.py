@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gdtriton.cli import main
-from gdtriton.verify import ProofError, check_proof, theorem
+from gdtriton.verify import ProofError, check_proof, theorem, theorems
 from gdtriton.verify.theory.check import MAX_BYTES
 
 
@@ -144,3 +144,43 @@ def test_an_altered_refutation(refutation, change):
     bad["items"][-1].update(change)
     with pytest.raises(ProofError):
         check_proof(bad)
+
+
+NUMBERS = {"ndim": 1, "order": 2, "norm_power": 1}
+
+
+def altered(item):
+    """Every single alteration of a written-out proof, with its kind; each changes what the file says."""
+    for i, step in enumerate(item["steps"]):
+        changes = {
+            "changed number": {"shows": f"{step['shows']} + 1"},
+            "undeclared symbol": {"shows": f"{step['shows']} + qqq"},
+            "changed rule": {"by": "order-types"},
+            "out of order": {"number": step["number"] + 1},
+        }
+        for j, fact in enumerate(step.get("uses", ())):
+            others = step["uses"][:j], step["uses"][j + 1 :]
+            changes[f"dropped fact {j}"] = {"uses": [*others[0], *others[1]]}
+            changes[f"doubled fact {j}"] = {"uses": [*others[0], fact | {"times": f"2*({fact['times']})"}, *others[1]]}
+        for kind, change in changes.items():
+            yield kind, item | {"steps": [*item["steps"][:i], step | change, *item["steps"][i + 1 :]]}
+        yield "dropped step", item | {"steps": [s for s in item["steps"] if s is not step]}
+    for field in ("assumptions", "lemmas"):
+        for name in item[field]:
+            yield f"removed {name}", item | {field: [n for n in item[field] if n != name]}
+    for name, value in item["parameters"].items():
+        yield f"another {name}", item | {"parameters": item["parameters"] | {name: str(int(value) + 2)}}
+    yield "no numbers", item | {"parameters": {}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [t.id for t in theorems() if t.accepts])
+def test_an_altered_written_out_proof(name):
+    found = theorem(name)
+    *before, item = found.specialise(**{n: NUMBERS[n] for n in found.accepts}).to_json()["items"]
+    for kind, changed in altered(item):
+        try:
+            check_proof({"format": "gdtriton-proof-1", "items": [*before, changed]})
+        except ProofError:
+            continue
+        raise AssertionError(f"{name}: {kind} is accepted")

@@ -36,6 +36,13 @@ def test_dry_run_goes_to_its_end(tmp_path):
     assert document["tuning"]
 
 
+@pytest.mark.slow
+def test_what_the_sanitizers_watch_runs():
+    command = [sys.executable, str(ROOT / "perf" / "gpu.py"), "--dry", "--small"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_without_a_gpu_it_says_so():
     if torch.cuda.is_available():
         pytest.skip("there is one")

@@ -14,6 +14,7 @@ from gdtriton.verify.network.check import SAME
 from gdtriton.verify.network.report import page
 from gdtriton.verify.network.report_graph import graph_svg
 from gdtriton.verify.network.report_plots import Series, log_plot
+from gdtriton.verify.network.report_witness import witness_words
 from gdtriton.verify.theory import library
 
 IMAGE = (1, 1, 9, 9)
@@ -100,7 +101,7 @@ def test_grid_map_is_said_where_it_is_not_the_images_own():
 
 
 def test_refutation_is_told_with_its_numbers(bad):
-    words = report_words.witness_words(bad["witness"])
+    words = witness_words(bad["witness"])
     assert words.startswith("On the image f(x) = x the window's maximum")
     assert report_theorems.missed_by(bad["offender"]["rule"]) == ("layer-spatial-maximum", "window-maximum")
 
@@ -115,6 +116,19 @@ def test_refutation_is_told_with_its_numbers(bad):
         ({"kind": "taps", "taps": [["1", "1"], ["2", "1"]]}, "2 at the centre of the image x^0 and 3 at that of x^1"),
         ({"kind": "read", "position": "3/2"}, "the value read is 3/2"),
         ({"kind": "position", "values": [0.0, 0.25]}, "0 at one point and 0.25 at another"),
+        (
+            {"kind": "position", "values": [0.0, 0.25], "points": [["1", "0"], ["2", "0"]]},
+            "0 at (1, 0) and 0.25 at (2, 0), on one ray",
+        ),
+        ({"kind": "position-factor", "values": ["1", "2", "1", "3"], "points": []}, "by 2 and 3: by no common power"),
+        ({"kind": "scale-weights", "weights": ["1", "1/2"]}, "with the weights 1, 0.5"),
+        (
+            {"kind": "window-spread", "function": "var", "positions": ["-1", "0", "1"]},
+            "The var of the window's samples",
+        ),
+        ({"kind": "samples", "places": ["0", "1", "3"]}, "Samples at 0, 1, 3"),
+        ({"kind": "fixed-sigma", "sigma": "3/2"}, "the fixed sigma 1.5"),
+        ({"kind": "random", "values": ["0", "1"]}, "Two runs on one image"),
         ({"kind": "weights", "weights": ["0", "1/2"]}, "one changes by S^0 and the other by S^1/2"),
         ({"kind": "weight", "weight": "-1"}, "change by S^-1"),
         ({"kind": "canvas", "background": "1/2"}, "follow no power of S"),
@@ -124,13 +138,15 @@ def test_refutation_is_told_with_its_numbers(bad):
     ],
 )
 def test_every_witness_is_told(witness, text):
-    assert text in report_words.witness_words(witness)
+    assert text in witness_words(witness)
 
 
 def test_links_are_told_with_their_numbers(good):
     told = {link["name"]: report_words.link_words(link) for link in good["links"]}
     assert told["leaf = operator"].startswith("2 jet layers")
     assert "discretisation bounds at 6 sigmas" in told["operator = theory"]
+    assert "the border adds at most" in told["operator = theory"]
+    assert re.match(r"\d+ layers and \d+ nodes, \d+ monomials", told["exact run"])
     failed = {"name": "leaf = operator", "verdict": "failed", "reason": "no", "numbers": {}}
     assert report_words.link_words(failed) == "no"
 
@@ -220,6 +236,14 @@ def test_measured_points_are_those_of_the_layers():
     assert all(0 < p["alone"] <= p["bound"] for p in found["points"])
     falling = [p["network"] for p in double if p["layer"] == "body.0"]
     assert falling[0] > falling[1] > falling[2]
+
+
+def test_network_that_fails_on_another_image_is_not_measured():
+    class Fails(Net):
+        def forward(self, image):
+            raise MemoryError
+
+    assert measure(Fails(nn.ReLU()), IMAGE) == {"shape": list(IMAGE), "points": [], "reason": "MemoryError"}
 
 
 def test_plot_puts_points_where_they_belong():

@@ -24,8 +24,8 @@ DECIDED = 1.5
 """Defects fall with integer orders, but for what kinks of an activation do between pixels: 2 is told from 1 halfway."""
 SIDE, PIXELS = 2**10, 2**18
 """Of the largest image of an experiment: lengths are doubled again while an order is in doubt and neither reached."""
-TAIL = 4.0
-"""Room around the image, in standard deviations of all smoothings together: exp(-8) of the features are left there."""
+TAIL = 3.0
+"""Room around the image, in standard deviations of all smoothings together: exp(-4.5) of the features are left."""
 
 
 @dataclass(frozen=True)

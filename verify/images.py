@@ -10,7 +10,7 @@ from torch import Tensor
 TAIL = 5.0
 """Standard deviations after which a Gaussian is taken to have ended: exp(-12.5) = 4e-6 of its height."""
 
-SHIFTS = ((0.0, 0.0, 0.0), (0.11, 0.03, -0.07), (-0.05, 0.12, 0.02), (0.04, -0.09, 0.1), (-0.12, -0.06, -0.04))
+SHIFTS = ((0.0, 0.0, 0.0), (0.11, 0.03, -0.07), (-0.05, -0.09, 0.1))
 """Vectors in units of the half canvas by which an image is moved where only the centre is compared."""
 
 

@@ -60,7 +60,8 @@ def measure(module: nn.Module, input_shape: Sequence[int], image: AnalyticImage 
     try:
         points = _points(module, shape, image or AnalyticImage.random(ndim))
     except Exception as error:  # a report must come out whatever a network does with another image
-        return {"shape": shape, "points": [], "reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+        message = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        return {"shape": shape, "points": [], "reason": message}
     reason = "" if points else "no jet layer is used with the scale channels' sigmas"
     return {"shape": shape, "points": [vars(point) for point in points], "reason": reason}
 

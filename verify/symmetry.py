@@ -2,12 +2,11 @@
 
 A reflection maps pixels to pixels and the border's extension to itself, so with the weights of odd derivatives along
 the reflected axis negated, T' R f = R T f up to rounding; exchanging two axes exchanges their orders. A rotation by 90
-degrees is an exchange and a reflection. A translation by whole pixels is exact for a circular border, and for any where
-image and kernels stay inside. Everything between the layers (activations, normalisations, read-outs) must not care
-where it is: that is what these assertions are about.
+degrees is an exchange and a reflection. A translation by whole pixels is exact for a circular border. Everything
+between the layers (activations, normalisations, read-outs) must not care where it is: that is what these assertions
+are about.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from ..layers import _GaussianJetConv
 from .arithmetic import rounding_bound
-from .commute import layer_reach
 from .images import AnalyticImage
 from .numeric import arithmetic_floors
 from .observe import Observation, observe
@@ -103,10 +101,10 @@ def assert_rotation_covariant(
 def assert_translation_covariant(
     module: nn.Module, input_shape: Sequence[int], shift: int = 1, *, image: AnalyticImage | None = None
 ) -> None:
-    """Raise AssertionError unless features move with the image, by whole pixels along the last axis.
+    """Raise AssertionError unless features move with the image, by whole pixels along the last axis, around the border.
 
-    The image is given room for itself, the shift and every kernel in use, so no border rule takes part; the output is
-    not compared (a centre read-out rightly changes).
+    The border of every jet layer is made circular for it, so that no pixel is special. What stands between the layers
+    must not care where it is either; the output is not compared (a centre read-out rightly changes).
 
     Args:
         module: A network with a `ScaleLift`.
@@ -114,30 +112,24 @@ def assert_translation_covariant(
         shift: Pixels.
         image: By default random blobs.
     """
-    picture = image or AnalyticImage.random(len(input_shape) - 2)
-    unit = min(input_shape[2:]) / 2
-    reach = sum(_reach(one) for one in observe(module, picture.sample(input_shape))[0].values())
-    room = 2 * (reach + abs(shift) + math.ceil(max(0.0, (picture.reach - 1) * unit)))
-    shape = [*input_shape[:2], *(n + 2 * room for n in input_shape[2:])]
-    sampled = picture.sample(shape, unit=unit)
-    sampled = sampled * (sampled.abs() > _SMALL * sampled.abs().max())
-    plain, _ = observe(module, sampled)
-    moved, _ = observe(module, sampled.roll(shift, -1))
-    floors = arithmetic_floors(plain)
-    inner = slice(room // 2, -(room // 2))
+
+    def change(layer: _GaussianJetConv) -> None:
+        layer.border = "circular"
+
+    def move(values: Tensor) -> Tensor:
+        return values.roll(shift, -1)
+
+    sampled = (image or AnalyticImage.random(len(input_shape) - 2)).sample(input_shape)
+    plain, _ = observe(module, sampled, change)
+    moved, _ = observe(module, move(sampled), change)
+    floors = arithmetic_floors(plain, truncation=False)
     for path, one in plain.items():
-        if moved[path].output.shape[3:] != tuple(shape[2:]):
+        # Features on another grid move by another number of pixels.
+        if one.features.shape[-1] != input_shape[-1] or one.output.shape[-1] != input_shape[-1]:
             continue
-        expected = one.output.roll(shift, -1)[..., inner]
-        _compare(moved[path].output[..., inner], expected, floors[path], f"translation by {shift}", path)
-
-
-_SMALL = 1e-5
-"""Of the image's height: tails below it are cut to 0, so that the image ends where `AnalyticImage.reach` says."""
-
-
-def _reach(one: Observation) -> int:
-    return max(layer_reach(one.layer, float(value)) for i in range(len(one.output)) for value in one.sigma(i).flatten())
+        name = f"translation by {shift}"
+        _alone(moved[path], one, move, name, path)
+        _compare(moved[path].output, move(one.output), floors[path], name, path)
 
 
 def _assert_moved(

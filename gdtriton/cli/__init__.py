@@ -5,6 +5,7 @@ Exit status: 0 holds, 1 refuted or a check failed, 2 could not be run (bad input
 """
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -39,8 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     args = build_parser().parse_args(arguments)
     try:
         status: int = args.run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("gdtriton: interrupted", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # the reader has gone; what is left in the buffer has nowhere to go either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except Exception as error:
         print(f"gdtriton {args.command}: {type(error).__name__}: {error}", file=sys.stderr)

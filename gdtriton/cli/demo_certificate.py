@@ -46,6 +46,7 @@ def section(verdicts: dict[str, "Verdict"]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     from ..verify.network import report_theorems, report_words
+    from ..verify.network.report_witness import witness_words
 
     network, cnn = (verdicts[key].to_json() for key in ("network", "cnn"))
     steps = (network.get("proof") or {}).get("steps", [])
@@ -62,6 +63,7 @@ def section(verdicts: dict[str, "Verdict"]) -> str:
             checker=recheck(network),
             rows=report_words.rows_by_module(steps),
             words=report_words,
+            witness_words=witness_words,
             link=report_theorems.link,
             missed=report_theorems.missed_by(broken)[0],
             theorems=report_theorems.statements(report_theorems.used(steps, broken)),

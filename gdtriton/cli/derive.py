@@ -1,7 +1,10 @@
 """`gdtriton derive ID`: the derivation of a theorem, step by step, with symbols or for chosen numbers."""
 
 import argparse
+import io
+import sys
 
+PATIENCE = 30  # steps; more of them take several seconds
 STATUS = {"proved": 0, "refuted": 1, "unknown": 3}
 
 
@@ -27,10 +30,12 @@ def run(args: argparse.Namespace) -> int:
             print(f"{wrong.id:32} Wrong: {wrong.mistake}")
         return 0
     if args.id is None:
-        raise ValueError("derive: ID must be the name of a theorem, got none; --list names all")
-    found = derivation.theorem(args.id)
-    if args.ndim or args.order or args.norm_power:
-        found = found.specialise(args.ndim, args.order, args.norm_power)
+        raise ValueError("id must be the name of a theorem, got none; --list names all")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # formulas, and what the page says of itself, whatever the locale
+    found = derivation.theorem(args.id).specialise(args.ndim, args.order, args.norm_power)
+    if len(found.steps) > PATIENCE:
+        print(f"gdtriton derive: proving and re-checking {len(found.steps)} steps", file=sys.stderr)
     if args.format == "html":
         used = derivation.lemmas_of(found.theorem) if found.theorem is not None else []
         print(pages.derivation_page(found, [derivation.Derivation(t.id) for t in used]), end="")

@@ -15,14 +15,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
     theory = kinds.add_parser("theory", help="the theorems")
     theory.add_argument("--list", action="store_true", help="list the theorems and stop")
-    theory.add_argument("--ndim", metavar="N", help="also write out what has a dimension, for 1, 2 or 3")
+    theory.add_argument("--ndim", metavar="N", help="also write out, at order 2, what has a dimension: 1 to 3")
     theory.add_argument("--json", type=Path, metavar="F", help="write the proof file, for check-proof")
     theory.add_argument("--html", type=Path, metavar="F", help="write a page with every statement and derivation")
     verify_model.configure(kinds.add_parser("model", help="a network: certificate, refutation or unknown"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 everything proved or refuted as it should be, 3 something unknown."""
+    """0 everything proved or refuted as it should be, 1 a check failed, 3 something unknown."""
     if args.subject == "model":
         return verify_model.run(args)
     return _list() if args.list else _theory(args)
@@ -62,5 +62,7 @@ def _theory(args: argparse.Namespace) -> int:
     if args.html:
         topics = {**library.TOPICS, "wrong statements": "wrong statements"}
         lines = [(outcome[0], derivation.of_outcome(outcome)) for outcome in found]
-        args.html.write_text(pages.theory_page(summary, lines, topics))
+        args.html.write_text(pages.theory_page(summary, lines, topics), encoding="utf-8")
+    if any(row.failed for row in rows):
+        return 1
     return 3 if any(row.verdict == "unknown" for row in rows) else 0

@@ -6,8 +6,9 @@ u is the smoothed image on its margin and c_a the central difference of multi-in
 by BLOCK_P pixels of a plane (pixels of all axes in one index, so that no tile is padded per row); over blocks of input
 channels every jet is differenced in float32, scaled, rounded to the type of the product and multiplied: a jet never
 reaches memory. The adjoint is the same kernel: u is the cotangent, zero outside, differences are mirrored, W is
-transposed and the result lies on the margin. It can add up the first term of the sigma gradient,
-<g_L, Laplacian_h L>, from its own registers.
+transposed and the result lies on the margin. There the smoothing is still to come: it removes most of a difference of
+the cotangent but not its rounding, so that differences enter products as two factors. It can add up the first term of
+the sigma gradient, <g_L, Laplacian_h L>, from its own registers.
 
 Traffic: u once per block of output channels (neighbours come from the cache), out once.
 """
@@ -79,6 +80,18 @@ def mix_dot(a, b, total, PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPR
 
 
 @triton.jit
+def leading_part(value, PRODUCT: tl.constexpr):
+    """What a factor of type PRODUCT holds of a float32 value; the rest fits another factor to twice the digits."""
+    if PRODUCT == "bfloat16":
+        part = value.to(tl.bfloat16).to(tl.float32)
+    elif PRODUCT == "float16":
+        part = value.to(tl.float16).to(tl.float32)
+    else:
+        part = (value.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+    return part
+
+
+@triton.jit
 def place_of(z, y, x, stride_z, stride_y, stride_x):
     """Offset of a pixel."""
     return z.to(tl.int64) * stride_z + y.to(tl.int64) * stride_y + x.to(tl.int64) * stride_x
@@ -87,21 +100,21 @@ def place_of(z, y, x, stride_z, stride_y, stride_x):
 @triton.jit
 def difference(
     centre, z, y, x, mask, depth, height, width, stride_z, stride_y, stride_x,
-    TERMS: tl.constexpr, BOUNDED: tl.constexpr,
+    TERMS: tl.constexpr, START: tl.constexpr, STOP: tl.constexpr, BOUNDED: tl.constexpr,
 ):  # fmt: skip
-    """sum_t c(t) u(. + t) in float32 from pointers [I, P] to u(.).
+    """Sum of c(t) u(. + t) over terms START .. STOP - 1 in float32, from pointers [I, P] to u(.).
 
     BOUNDED: u is zero outside [depth, height, width], which z, y, x [1, P] may leave by t; else nobody leaves it.
     """
     total = tl.zeros((centre.shape[0], centre.shape[1]), dtype=tl.float32)
-    for t in tl.static_range(len(TERMS)):
+    for t in tl.static_range(START, STOP):
         inside = mask  # narrowed axis by axis: the compiler keeps what does not change in a loop, which is little then
         if BOUNDED:
-            kz, ky, kx = z + TERMS[t][0], y + TERMS[t][1], x + TERMS[t][2]
+            kz, ky, kx = z + TERMS[4 * t], y + TERMS[4 * t + 1], x + TERMS[4 * t + 2]
             inside = ((inside & ((kz >= 0) & (kz < depth))) & ((ky >= 0) & (ky < height))) & ((kx >= 0) & (kx < width))
-        step = tl.cast(stride_z, tl.int64) * TERMS[t][0] + tl.cast(stride_y, tl.int64) * TERMS[t][1]
-        step += tl.cast(stride_x, tl.int64) * TERMS[t][2]
-        total += tl.load(centre + step, mask=inside, other=0.0).to(tl.float32) * TERMS[t][3]
+        step = tl.cast(stride_z, tl.int64) * TERMS[4 * t] + tl.cast(stride_y, tl.int64) * TERMS[4 * t + 1]
+        step += tl.cast(stride_x, tl.int64) * TERMS[4 * t + 2]
+        total += tl.load(centre + step, mask=inside, other=0.0).to(tl.float32) * TERMS[4 * t + 3]
     return total
 
 
@@ -110,7 +123,10 @@ def _store_laplacian_product(
     total, smoothed, partial_ptr, s, z, y, x, kept, depth, height, width, LAPLACIAN: tl.constexpr
 ):  # fmt: skip
     """One program's share of <g_L, Laplacian_h L>; pointers `smoothed` to L, on the margin and in the order of g_L."""
-    change = difference(smoothed, z, y, x, kept, depth, height, width, height * width, width, 1, LAPLACIAN, True)
+    change = difference(
+        smoothed, z, y, x, kept, depth, height, width, height * width, width, 1,
+        LAPLACIAN, 0, len(LAPLACIAN) // 4, True,
+    )  # fmt: skip
     product = tl.where(kept, total * change, 0.0)
     programs = tl.num_programs(0) * tl.num_programs(1)
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
@@ -123,8 +139,9 @@ def _mix_kernel(
     u_depth, u_height, u_width, depth, height, width, shift_z, shift_y, shift_x,
     tiles_p, tiles_o, n_in, n_out, plan_stride,
     u_s, u_b, u_c, u_z, u_y, u_x, out_s, out_b, out_c, w_group, w_out, w_in, w_j,
-    TERMS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr,
-    CHECK_ROUTE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
+    TERMS: tl.constexpr, STARTS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr,
+    HAS_BIAS: tl.constexpr, CHECK_ROUTE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr,
+    INTERPRETED: tl.constexpr,
     BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     s = tl.program_id(2).to(tl.int64)
@@ -147,13 +164,17 @@ def _mix_kernel(
         centre = u_ptr + s * u_s + b * u_b + (group * n_in + in_channel).to(tl.int64)[:, None] * u_c + u_place
         mask = (in_channel < n_in)[:, None] & inside
         w_mask = (out_channel < n_out) & (in_channel < n_in)[None, :]
-        for j in tl.static_range(len(TERMS)):
+        for j in tl.static_range(len(STARTS) - 1):
             jet = difference(
                 centre, z + shift_z, y + shift_y, x + shift_x, mask, u_depth, u_height, u_width, u_z, u_y, u_x,
-                TERMS[j], BOUNDED,
+                TERMS, STARTS[j], STARTS[j + 1], BOUNDED,
             )  # fmt: skip
-            jet *= tl.load(factors_ptr + s * len(TERMS) + j)
+            jet *= tl.load(factors_ptr + s * (len(STARTS) - 1) + j)
             weight = tl.load(w_ptr + out_channel * w_out + in_channel[None, :] * w_in + j * w_j, mask=w_mask, other=0.0)
+            if BOUNDED and PRODUCT != "float32" and STARTS[j + 1] - STARTS[j] > 1:
+                high = leading_part(jet, PRODUCT)
+                total = mix_dot(weight, high, total, PRODUCT, PRECISION, INTERPRETED)
+                jet -= high
             total = mix_dot(weight, jet, total, PRODUCT, PRECISION, INTERPRETED)
     channel = (group * n_out + out_channel).to(tl.int64)
     kept = (out_channel < n_out) & inside
@@ -173,8 +194,8 @@ def _depthwise_kernel(
     u_ptr, w_ptr, bias_ptr, out_ptr, factors_ptr, plan_ptr, smoothed_ptr, partial_ptr,
     u_depth, u_height, u_width, depth, height, width, shift_z, shift_y, shift_x, tiles_p, n_channels, plan_stride,
     u_s, u_b, u_c, u_z, u_y, u_x, out_s, out_b, out_c, w_c, w_j,
-    TERMS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr, HAS_BIAS: tl.constexpr,
-    CHECK_ROUTE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+    TERMS: tl.constexpr, STARTS: tl.constexpr, BOUNDED: tl.constexpr, LAPLACIAN: tl.constexpr,
+    HAS_BIAS: tl.constexpr, CHECK_ROUTE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     s = tl.program_id(2).to(tl.int64)
     if CHECK_ROUTE:
@@ -191,13 +212,13 @@ def _depthwise_kernel(
     u_place = place_of(z + shift_z, y + shift_y, x + shift_x, u_z, u_y, u_x)
     centre = u_ptr + s * u_s + b * u_b + channel * u_c + u_place
     total = tl.zeros((BLOCK_C, BLOCK_P), dtype=tl.float32)
-    for j in tl.static_range(len(TERMS)):
+    for j in tl.static_range(len(STARTS) - 1):
         jet = difference(
             centre, z + shift_z, y + shift_y, x + shift_x, kept, u_depth, u_height, u_width, u_z, u_y, u_x,
-            TERMS[j], BOUNDED,
+            TERMS, STARTS[j], STARTS[j + 1], BOUNDED,
         )  # fmt: skip
         weight = tl.load(w_ptr + channel * w_c + j * w_j, mask=known, other=0.0).to(tl.float32)
-        total += weight * tl.load(factors_ptr + s * len(TERMS) + j) * jet
+        total += weight * tl.load(factors_ptr + s * (len(STARTS) - 1) + j) * jet
     if HAS_BIAS:
         total += tl.load(bias_ptr + channel, mask=known, other=0.0).to(tl.float32)
     tl.store(out_ptr + s * out_s + b * out_b + channel * out_c + pixel, total.to(out_ptr.dtype.element_ty), mask=kept)
@@ -213,10 +234,19 @@ def _mix_table(n_jet: int) -> str:
     return "mix" if n_jet <= 6 else "mix-many-jets"
 
 
-def _laplacian(ndim: int) -> Terms:
+def flat_terms(terms: tuple[Terms, ...]) -> dict[str, tuple[float, ...]]:
+    """Constants of a kernel: all terms in one tuple of numbers, and which term is each jet's first.
+
+    triton 3.6 takes no tuples of tuples.
+    """
+    starts = tuple(itertools.accumulate((len(jet) for jet in terms), initial=0))
+    return {"TERMS": tuple(number for jet in terms for term in jet for number in term), "STARTS": starts}
+
+
+def _laplacian(ndim: int) -> tuple[float, ...]:
     """Central second differences of every axis, summed."""
     units = tuple(tuple(2 if i == k else 0 for i in range(ndim)) for k in range(ndim))
-    return tuple(term for terms in difference_terms(units) for term in terms)
+    return flat_terms(difference_terms(units))["TERMS"]
 
 
 def volume(spatial: tuple[int, ...]) -> tuple[int, int, int]:
@@ -259,7 +289,7 @@ def launch_mix(
     per_out, per_in = channels // groups, u.shape[2] // groups
     pixels = extent[0] * extent[1] * extent[2]
     common: dict[str, Any] = {
-        "TERMS": terms,
+        **flat_terms(terms),
         "BOUNDED": adjoint,
         "LAPLACIAN": () if smoothed is None else _laplacian(ndim),
         "HAS_BIAS": bias is not None,
@@ -310,7 +340,7 @@ def configurations(target: str) -> Iterator[Configuration]:
         types |= {("out_ptr" if adjoint else "u_ptr"): "*fp32", "factors_ptr": "*fp32", "plan_ptr": "*i32"}
         types |= {"smoothed_ptr": "*fp32", "partial_ptr": "*fp32"}
         constants: dict[str, Any] = {
-            "TERMS": difference_terms(jet_orders(ndim, order, zero_order=False), mirrored=adjoint),
+            **flat_terms(difference_terms(jet_orders(ndim, order, zero_order=False), mirrored=adjoint)),
             "BOUNDED": adjoint,
             "LAPLACIAN": _laplacian(ndim) if adjoint else (),
             "HAS_BIAS": not adjoint,
@@ -318,7 +348,7 @@ def configurations(target: str) -> Iterator[Configuration]:
         }
         name = f"{ndim}d-order{order}-{product}-{'adjoint' if adjoint else 'forward'}"
         precise = {"PRODUCT": product, "PRECISION": precision_of(target), "INTERPRETED": False}
-        for least, entry in entries(_mix_table(len(constants["TERMS"])), target):
+        for least, entry in entries(_mix_table(len(constants["STARTS"]) - 1), target):
             yield Configuration(
                 f"{name}-from-{least}", _mix_kernel, types, constants | precise | entry.blocks | {"u_x": 1},
                 num_warps=entry.num_warps, num_stages=entry.num_stages, uses_dot=True,

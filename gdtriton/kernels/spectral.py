@@ -15,14 +15,54 @@ import torch
 from torch import Tensor
 
 from ..axes import Layer
-from .spectral_mix import Parity, SpectralTables, launch_spectral_mix, parity_classes
-from .spectral_weight import launch_spectral_weight
-from .spectrum import launch_analysis, launch_synthesis
+from .cost import Cost
+from .spectral_mix import Parity, SpectralTables, launch_spectral_mix, parity_classes, spectral_mix_cost
+from .spectral_weight import launch_spectral_weight, spectral_weight_cost
+from .spectrum import launch_analysis, launch_synthesis, transform_cost
 from .sums import Sums
 from .tables import Plan, launch_spectrum
 
 TEMPORARY_BYTES = 256 * 2**20
 """About how much the buffers of one call may hold at a time (one image at least)."""
+
+
+def _transforms_cost(
+    images: int, spatial: tuple[int, ...], ranks: tuple[int, ...], parities: list[Parity], image_bytes: int
+) -> Cost:
+    """All axes of `images` planes or volumes, either way; what lies between two axes is float32."""
+    total = Cost(0, 0)
+    for axis, size in enumerate(spatial):
+        n_vectors = images * math.prod(ranks[:axis]) * math.prod(spatial[axis + 1 :])
+        for prefix in {parity[:axis] for parity in parities}:
+            following = {parity[axis] for parity in parities if parity[:axis] == prefix}
+            element = image_bytes if axis == 0 else 4
+            total += transform_cost(n_vectors, size, ranks[axis], len(following), element)
+    return total
+
+
+def spectral_cost(
+    batch: int, spatial: tuple[int, ...], ranks: tuple[int, ...], c_in: int, c_out: int, layer: Layer,
+    image_bytes: int, *, backward: bool = False,
+) -> Cost:  # fmt: skip
+    """Bytes that must move and operations that must happen for one scale channel, forward or backward.
+
+    Args:
+        batch: Images.
+        spatial: Axis lengths.
+        ranks: How many frequencies of every axis matter, see `gdtriton.spectral.rank`.
+        c_in: Input channels.
+        c_out: Output channels.
+        layer: The static arguments.
+        image_bytes: Bytes of a number of the features.
+        backward: All three gradients instead of the output.
+    """
+    parities, constant = list(parity_classes(layer, len(spatial))), [(0,) * len(spatial)]
+    frequencies, n_jet = batch * math.prod(ranks), len(layer.orders(len(spatial)))
+    counts = (frequencies, c_in, c_out, n_jet, len(parities), layer.groups)
+    total = _transforms_cost(batch * c_in, spatial, ranks, constant, image_bytes)
+    total += _transforms_cost(batch * c_out, spatial, ranks, parities, image_bytes)
+    total += spectral_mix_cost(*counts, response=backward)
+    return total + spectral_weight_cost(*counts) if backward else total
 
 
 def _tables(sigma: Tensor, spatial: tuple[int, ...], layer: Layer, plan: Plan) -> SpectralTables:

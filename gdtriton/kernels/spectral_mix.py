@@ -34,6 +34,7 @@ Item = tuple[int, int, int, int]
 
 SCALE, INNER, ROWS = 0, 1, 2
 """Whose sigma it is: the scale channel's, the summed channel's or the result's."""
+_SUFFIX = ("", "-inner", "-rows")
 
 _INNER, _ROWS = tl.constexpr(INNER), tl.constexpr(ROWS)
 
@@ -78,6 +79,13 @@ def parity_classes(layer: Layer, ndim: int) -> dict[Parity, tuple[Item, ...]]:
         z, y, x = (*(0,) * (3 - ndim), *a)
         classes.setdefault(tuple(n % 2 for n in a), []).append((j, z, y, x))
     return {parity: tuple(classes[parity]) for parity in sorted(classes)}
+
+
+def flat_classes(layer: Layer, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """`parity_classes` as one tuple of numbers, and where each class starts: older triton takes no tuples of tuples."""
+    classes = parity_classes(layer, ndim).values()
+    items = tuple(number for members in classes for item in members for number in item)
+    return items, tuple(4 * sum(len(members) for members in list(classes)[:c]) for c in range(len(classes) + 1))
 
 
 def spectral_product(dtype: torch.dtype) -> str:
@@ -154,8 +162,9 @@ def _add_class(
     total, source_ptr, w_ptr, factors_ptr, decay_0, decay_1, decay_2, s, group, row, r_inside, inside, damping,
     k_0, k_1, k_2, h_0, s_0, h_1, s_1, h_2, s_2, size_0, size_1, size_2, n_rows, n_inner, n_sigma,
     source_c, w_row, w_inner, w_j,
-    ITEMS: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, SIDE: tl.constexpr, DEPTHWISE: tl.constexpr,
-    PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr, BLOCK_I: tl.constexpr,
+    ITEMS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr,
+    SIDE: tl.constexpr, DEPTHWISE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr,
+    INTERPRETED: tl.constexpr, BLOCK_I: tl.constexpr,
 ):  # fmt: skip
     """Total + sum over channels and the coefficients of one class; `damping` is the smoothing of a scale channel."""
     for start in range(0, n_inner, BLOCK_I):
@@ -175,18 +184,18 @@ def _add_class(
         q = s * n_sigma + channel if SIDE == _INNER else s
         if SIDE == _INNER:
             value *= smoothing(decay_0, decay_1, decay_2, q, k_0, k_1, k_2, size_0, size_1, size_2, mask, AXES)
-        for t in tl.static_range(len(ITEMS)):
-            weight = tl.load(w_ptr + w_place + ITEMS[t][0] * w_j, mask=w_inside, other=0.0)
-            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[t][1], ITEMS[t][2], ITEMS[t][3])
+        for t in tl.static_range(FIRST, LAST, 4):
+            weight = tl.load(w_ptr + w_place + ITEMS[t] * w_j, mask=w_inside, other=0.0)
+            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[t + 1], ITEMS[t + 2], ITEMS[t + 3])
             if SIDE == _ROWS:
                 q_row = s * n_sigma + group * n_rows + row
                 weight = weight.to(tl.float32) * tl.load(
-                    factors_ptr + q_row * N_JET + ITEMS[t][0], mask=r_inside, other=0.0
+                    factors_ptr + q_row * N_JET + ITEMS[t], mask=r_inside, other=0.0
                 )
             elif SIDE == _INNER:
-                multiplier = multiplier * tl.load(factors_ptr + q * N_JET + ITEMS[t][0], mask=i_inside, other=0.0)
+                multiplier = multiplier * tl.load(factors_ptr + q * N_JET + ITEMS[t], mask=i_inside, other=0.0)
             else:
-                multiplier = multiplier * damping * tl.load(factors_ptr + s * N_JET + ITEMS[t][0])
+                multiplier = multiplier * damping * tl.load(factors_ptr + s * N_JET + ITEMS[t])
             jet = value * multiplier
             if DEPTHWISE:
                 total += weight.to(tl.float32) * jet
@@ -204,7 +213,8 @@ def _spectral_mix_kernel(
     out_class, out_s, out_b, out_c, out_0, out_1, out_2,
     other_class, other_s, other_b, other_c, other_0, other_1, other_2,
     w_group, w_row, w_inner, w_j,
-    CLASSES: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr, SIDE: tl.constexpr,
+    ITEMS: tl.constexpr, STARTS: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr,
+    SIDE: tl.constexpr,
     ADJOINT: tl.constexpr, DEPTHWISE: tl.constexpr, STORE: tl.constexpr, RESPONSE: tl.constexpr,
     PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
     BLOCK_R: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
@@ -214,7 +224,7 @@ def _spectral_mix_kernel(
     if tl.load(plan_ptr) != 1:
         return
     r_0, r_1, r_2 = ranks(plan_ptr, AXES)
-    results: tl.constexpr = 1 if ADJOINT else len(CLASSES)
+    results: tl.constexpr = 1 if ADJOINT else len(STARTS) - 1
     result = tl.program_id(0) % results
     part = tl.program_id(0) // results
     start_p = (part % tiles_p) * BLOCK_P
@@ -238,13 +248,13 @@ def _spectral_mix_kernel(
     w_ptr += group * w_group
     source_ptr += s * source_s + b * source_b + (k_0 * source_0 + k_1 * source_1 + k_2 * source_2)
     total = tl.zeros((BLOCK_R, BLOCK_P), dtype=tl.float32)
-    for c in tl.static_range(len(CLASSES)):
+    for c in tl.static_range(len(STARTS) - 1):
         if ADJOINT or result == c:
             total = _add_class(
                 total, source_ptr + (b * 0 + c) * source_class, w_ptr, factors_ptr, decay_0, decay_1, decay_2,
                 s, group, row, r_inside, inside, damping, k_0, k_1, k_2, h_0, s_0, h_1, s_1, h_2, s_2,
                 size_0, size_1, size_2, n_rows, n_inner, n_sigma, source_c, w_row, w_inner, w_j,
-                CLASSES[c], N_JET, AXES, SIDE, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED, BLOCK_I,
+                ITEMS, STARTS[c], STARTS[c + 1], N_JET, AXES, SIDE, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED, BLOCK_I,
             )  # fmt: skip
     channel = (group * n_rows + row).to(tl.int64)
     kept = r_inside & inside
@@ -293,7 +303,7 @@ def launch_spectral_mix(
         float32, zero for scale channels of the stencil route.
     """
     ndim = len(tables.sizes)
-    classes = tuple(parity_classes(layer, ndim).values())
+    items, starts = flat_classes(layer, ndim)
     groups = layer.groups
     n_scales, batch = source.shape[-ndim - 3 : -ndim - 1]
     c_out, per_in = weight.shape[0], weight.shape[1]
@@ -302,13 +312,13 @@ def launch_spectral_mix(
     n_groups, n_rows, n_inner = groups, per_in if adjoint else per_out, per_out if adjoint else per_in
     if depthwise:
         n_groups, n_rows, n_inner = 1, groups, 1
-    own = "" if tables.n_sigma == 1 else "-own"
-    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{own}", source.device, n_rows)
+    side = tables.side(rows_are_outputs=not adjoint, depthwise=depthwise)
+    config = tile("spectral-depthwise" if depthwise else f"spectral-mix{_SUFFIX[side]}", source.device, n_rows)
     z, y, x = volume(tables.sizes)
     tiles_p = triton.cdiv(z * y * x, config.blocks["BLOCK_P"])
     tiles_r = triton.cdiv(n_rows, config.blocks["BLOCK_R"])
     # Classes of the same frequencies follow each other: all but the first find the coefficients in the cache.
-    grid = (batch * tiles_p * (1 if adjoint else len(classes)), n_groups * tiles_r, n_scales)
+    grid = (batch * tiles_p * (1 if adjoint else len(starts) - 1), n_groups * tiles_r, n_scales)
     partial = None
     if other is not None:  # of programs beyond the ranks nothing is written
         partial = torch.zeros(grid[0], n_scales, n_groups * n_rows, dtype=torch.float32, device=source.device)
@@ -320,8 +330,8 @@ def launch_spectral_mix(
         tiles_p, tiles_r, n_rows, n_inner, tables.n_sigma, tables.plan.stride(0),
         *class_strides(source, ndim), *class_strides(target, ndim), *class_strides(partner, ndim),
         per_out * weight.stride(0), weight.stride(row), weight.stride(inner), weight.stride(2),
-        CLASSES=classes, N_JET=weight.shape[2], AXES=ndim, CIRCULAR=tables.circular,
-        SIDE=tables.side(rows_are_outputs=not adjoint, depthwise=depthwise), ADJOINT=adjoint, DEPTHWISE=depthwise,
+        ITEMS=items, STARTS=starts, N_JET=weight.shape[2], AXES=ndim, CIRCULAR=tables.circular,
+        SIDE=side, ADJOINT=adjoint, DEPTHWISE=depthwise,
         STORE=out is not None, RESPONSE=other is not None, PRODUCT=spectral_product(dtype),
         PRECISION=precision(source.device), INTERPRETED=interpreting(), **config.blocks, **config.launch,
     )  # fmt: skip
@@ -340,15 +350,16 @@ def configurations(target: str) -> Iterator[Configuration]:
     cases = [("spectral-mix", 2, 2, "float32", forward), ("spectral-mix", 2, 2, "float32", adjoint)]
     cases += [("spectral-mix", 2, 2, "bfloat16", adjoint), ("spectral-mix", 3, 2, "bfloat16", forward)]
     cases += [
-        ("spectral-mix-own", 2, 2, "float32", (adjoint, side, True)) for adjoint in (False, True) for side in (1, 2)
+        (f"spectral-mix{_SUFFIX[side]}", 2, 2, "float32", (way, side, True)) for way in (False, True) for side in (1, 2)
     ]
     cases += [("spectral-depthwise", 2, 2, "float32", adjoint)]
     for kernel, ndim, order, product, (is_adjoint, side, response) in cases:
         layer = Layer(order, False, 1, 1.0, "discrete", "symmetric")
         types = dict.fromkeys(("source_ptr", "out_ptr", "other_ptr", "partial_ptr"), "*fp32") | table_types()
+        items, starts = flat_classes(layer, ndim)
         types["w_ptr"] = f"*{PRODUCTS[product]}"
         constants: dict[str, Any] = {
-            "CLASSES": tuple(parity_classes(layer, ndim).values()), "N_JET": len(layer.orders(ndim)), "AXES": ndim,
+            "ITEMS": items, "STARTS": starts, "N_JET": len(layer.orders(ndim)), "AXES": ndim,
             "CIRCULAR": False, "SIDE": side, "ADJOINT": is_adjoint, "DEPTHWISE": kernel == "spectral-depthwise",
             "STORE": True, "RESPONSE": response, "PRODUCT": product, "PRECISION": precision_of(target),
             "INTERPRETED": False, "source_2": 1, "out_2": 1, "other_2": 1,

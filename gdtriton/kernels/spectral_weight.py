@@ -8,6 +8,7 @@ at most three coefficients of one class; programs of the same share follow each 
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,10 +21,9 @@ from .configuration import Configuration
 from .cost import Cost
 from .mix import mix_dot, volume
 from .spectral_mix import (
-    Item,
     SpectralTables,
     class_strides,
-    parity_classes,
+    flat_classes,
     ranks,
     smoothing,
     spectral_product,
@@ -35,7 +35,6 @@ from .tiles import entries, interpreting, precision, precision_of, tile
 from .weight_grad import PROGRAMS
 
 _INPUT, _OUTPUT = tl.constexpr(1), tl.constexpr(2)
-Pass = tuple[int, tuple[Item, ...]]
 AT_ONCE = 3
 """Coefficients of one class that share a program: as many sums in registers."""
 
@@ -71,9 +70,9 @@ def _class_sums(
     g_ptr, coef_ptr, decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
     s, r_0, r_1, r_2, low, high, tiles_p, o_inside, i_inside, q_out, q_in,
     g_b, g_0, g_1, g_2, x_b, x_0, x_1, x_2,
-    ITEMS: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr, SIGMA: tl.constexpr, DEPTHWISE: tl.constexpr,
-    PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
-    BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
+    ITEMS: tl.constexpr, FIRST: tl.constexpr, COUNT: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr,
+    SIGMA: tl.constexpr, DEPTHWISE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr,
+    INTERPRETED: tl.constexpr, BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     """Sums over a share of the frequencies for at most three coefficients of one class, without factors."""
     sum_0 = tl.zeros((BLOCK_O, BLOCK_P if DEPTHWISE else BLOCK_I), dtype=tl.float32)
@@ -97,13 +96,13 @@ def _class_sums(
             value *= smoothing(decay_0, decay_1, decay_2, q_in, k_0, k_1, k_2, size_0, size_1, size_2, i_mask, AXES)
         else:
             value *= smoothing(decay_0, decay_1, decay_2, s, k_0, k_1, k_2, size_0, size_1, size_2, inside, AXES)
-        multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[0][1], ITEMS[0][2], ITEMS[0][3])
+        multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[FIRST + 1], ITEMS[FIRST + 2], ITEMS[FIRST + 3])
         sum_0 = _add(sum_0, grad, value, multiplier, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
-        if len(ITEMS) > 1:
-            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[1][1], ITEMS[1][2], ITEMS[1][3])
+        if COUNT > 1:
+            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[FIRST + 5], ITEMS[FIRST + 6], ITEMS[FIRST + 7])
             sum_1 = _add(sum_1, grad, value, multiplier, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
-        if len(ITEMS) > 2:
-            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[2][1], ITEMS[2][2], ITEMS[2][3])
+        if COUNT > 2:
+            multiplier = transfer(h_0, s_0, h_1, s_1, h_2, s_2, ITEMS[FIRST + 9], ITEMS[FIRST + 10], ITEMS[FIRST + 11])
             sum_2 = _add(sum_2, grad, value, multiplier, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
     return sum_0, sum_1, sum_2
 
@@ -114,7 +113,8 @@ def _spectral_weight_kernel(
     plan_ptr, factors_ptr, decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
     n_scales, batch, tiles_o, tiles_i, n_out, n_in, n_row, n_sigma, plan_stride,
     g_class, g_s, g_b, g_c, g_0, g_1, g_2, x_class, x_s, x_b, x_c, x_0, x_1, x_2,
-    PASSES: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr, SIGMA: tl.constexpr,
+    ITEMS: tl.constexpr, PASSES: tl.constexpr, N_JET: tl.constexpr, AXES: tl.constexpr, CIRCULAR: tl.constexpr,
+    SIGMA: tl.constexpr,
     DEPTHWISE: tl.constexpr, PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
     BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
@@ -124,9 +124,10 @@ def _spectral_weight_kernel(
         return
     r_0, r_1, r_2 = ranks(plan_ptr, AXES)
     tiles_p = tl.cdiv(r_0 * r_1 * r_2, BLOCK_P)
-    chosen = tl.program_id(0) % len(PASSES)
-    part = tl.program_id(0) // len(PASSES)
-    share = tl.cdiv(batch * tiles_p, tl.num_programs(0) // len(PASSES))
+    passes: tl.constexpr = len(PASSES) // 3
+    chosen = tl.program_id(0) % passes
+    part = tl.program_id(0) // passes
+    share = tl.cdiv(batch * tiles_p, tl.num_programs(0) // passes)
     low = part * share
     high = tl.minimum(low + share, batch * tiles_p)
     if low >= high:
@@ -147,15 +148,15 @@ def _spectral_weight_kernel(
     g_ptr += s * g_s + out_channel[:, None] * g_c
     coef_ptr += s * x_s + in_channel[:, None] * x_c
     q_out, q_in = s * n_sigma + out_channel[:, None], s * n_sigma + in_channel[:, None]
-    for p in tl.static_range(len(PASSES)):
+    for p in tl.static_range(len(PASSES) // 3):
         if chosen == p:
             sum_0, sum_1, sum_2 = _class_sums(
-                g_ptr + (s * 0 + PASSES[p][0]) * g_class, coef_ptr,
+                g_ptr + (s * 0 + PASSES[3 * p]) * g_class, coef_ptr,
                 decay_0, decay_1, decay_2, cosines_0, cosines_1, cosines_2, size_0, size_1, size_2,
                 s, r_0, r_1, r_2, low, high, tiles_p, o_inside[:, None], i_inside[:, None], q_out, q_in,
                 g_b, g_0, g_1, g_2, x_b, x_0, x_1, x_2,
-                PASSES[p][1], AXES, CIRCULAR, SIGMA, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED,
-                BLOCK_O, BLOCK_I, BLOCK_P,
+                ITEMS, PASSES[3 * p + 1], PASSES[3 * p + 2], AXES, CIRCULAR, SIGMA, DEPTHWISE, PRODUCT, PRECISION,
+                INTERPRETED, BLOCK_O, BLOCK_I, BLOCK_P,
             )  # fmt: skip
             if SIGMA == _OUTPUT or (DEPTHWISE and SIGMA == _INPUT):
                 q, q_inside = q_out, o_inside[:, None]
@@ -167,20 +168,20 @@ def _spectral_weight_kernel(
             place = (part.to(tl.int64) * n_scales + s) * channels + out_channel[:, None]
             target = partial_ptr + (place * n_row + column[None, :]) * N_JET
             kept = o_inside[:, None] & (column < n_row)[None, :]
-            _store(target, factors_ptr, sum_0, kept, q, q_inside, PASSES[p][1][0][0], N_JET, DEPTHWISE)
-            if len(PASSES[p][1]) > 1:
-                _store(target, factors_ptr, sum_1, kept, q, q_inside, PASSES[p][1][1][0], N_JET, DEPTHWISE)
-            if len(PASSES[p][1]) > 2:
-                _store(target, factors_ptr, sum_2, kept, q, q_inside, PASSES[p][1][2][0], N_JET, DEPTHWISE)
+            _store(target, factors_ptr, sum_0, kept, q, q_inside, ITEMS[PASSES[3 * p + 1]], N_JET, DEPTHWISE)
+            if PASSES[3 * p + 2] > 1:
+                _store(target, factors_ptr, sum_1, kept, q, q_inside, ITEMS[PASSES[3 * p + 1] + 4], N_JET, DEPTHWISE)
+            if PASSES[3 * p + 2] > 2:
+                _store(target, factors_ptr, sum_2, kept, q, q_inside, ITEMS[PASSES[3 * p + 1] + 8], N_JET, DEPTHWISE)
 
 
-def _passes(layer: Layer, ndim: int) -> tuple[Pass, ...]:
-    """Classes and at most three of their coefficients."""
-    return tuple(
-        (c, members[k : k + AT_ONCE])
-        for c, members in enumerate(parity_classes(layer, ndim).values())
-        for k in range(0, len(members), AT_ONCE)
-    )
+def _passes(starts: tuple[int, ...]) -> tuple[int, ...]:
+    """(class, place of its first item, items) of every pass, one after the other; at most three items each."""
+    result: list[int] = []
+    for c, (start, end) in enumerate(pairwise(starts)):
+        for first in range(start, end, 4 * AT_ONCE):
+            result += c, first, min(AT_ONCE, (end - first) // 4)
+    return tuple(result)
 
 
 def launch_spectral_weight(
@@ -196,7 +197,9 @@ def launch_spectral_weight(
         dtype: dtype of the features, for the type of the products.
     """
     ndim = len(tables.sizes)
-    passes, n_jet = _passes(layer, ndim), len(layer.orders(ndim))
+    items, starts = flat_classes(layer, ndim)
+    passes, n_jet = _passes(starts), len(layer.orders(ndim))
+    n_passes = len(passes) // 3
     n_scales, batch, c_in = coefficients.shape[:3]
     c_out, groups = classes.shape[3], layer.groups
     per_out, per_in = c_out // groups, c_in // groups
@@ -209,14 +212,14 @@ def launch_spectral_weight(
     z, y, x = volume(tables.sizes)
     columns = n_groups * tiles_o * tiles_i
     steps = batch * triton.cdiv(z * y * x, config.blocks["BLOCK_P"])
-    parts = max(1, min(steps, PROGRAMS // (columns * n_scales * len(passes))))
+    parts = max(1, min(steps, PROGRAMS // (columns * n_scales * n_passes)))
     # Programs without a share and scale channels of the other route write nothing.
     partial = torch.zeros(parts, n_scales, c_out, per_in, n_jet, dtype=torch.float32, device=classes.device)
-    _spectral_weight_kernel[(parts * len(passes), columns, n_scales)](
+    _spectral_weight_kernel[(parts * n_passes, columns, n_scales)](
         classes, coefficients, partial, *tables.arguments(),
         n_scales, batch, tiles_o, tiles_i, n_out, n_in, n_row, tables.n_sigma, tables.plan.stride(0),
         *class_strides(classes, ndim), *class_strides(coefficients, ndim),
-        PASSES=passes, N_JET=n_jet, AXES=ndim, CIRCULAR=tables.circular,
+        ITEMS=items, PASSES=passes, N_JET=n_jet, AXES=ndim, CIRCULAR=tables.circular,
         SIGMA=0 if tables.n_sigma == 1 else 2 if tables.per_output else 1, DEPTHWISE=depthwise,
         PRODUCT=spectral_product(dtype), PRECISION=precision(classes.device), INTERPRETED=interpreting(),
         **config.blocks, **config.launch,
@@ -226,15 +229,18 @@ def launch_spectral_weight(
 
 def configurations(target: str) -> Iterator[Configuration]:
     """What is compiled ahead of time: order 2 in two dimensions with every sigma, three dimensions in bfloat16."""
-    cases = [("spectral-weight", 2, "float32", 0), ("spectral-weight", 3, "bfloat16", 0)]
+    cases = [("spectral-weight", 2, "float32", 0), ("spectral-weight", 2, "bfloat16", 0)]
+    if target != "gfx942":  # there, strides of three axes leave too few scalar registers: 33 to 62 are spilled
+        cases += [("spectral-weight", 3, "bfloat16", 0)]
     cases += [("spectral-weight-own", 2, "float32", 1), ("spectral-weight-own", 2, "float32", 2)]
     cases += [("spectral-depthwise-weight", 2, "float32", 0)]
     for kernel, ndim, product, own in cases:
         layer = Layer(2, False, 1, 1.0, "discrete", "symmetric")
+        items, starts = flat_classes(layer, ndim)
         types = dict.fromkeys(("g_ptr", "coef_ptr", "partial_ptr"), "*fp32") | table_types()
         constants: dict[str, Any] = {
-            "PASSES": _passes(layer, ndim), "N_JET": len(layer.orders(ndim)), "AXES": ndim, "CIRCULAR": False,
-            "SIGMA": own, "DEPTHWISE": kernel == "spectral-depthwise-weight", "PRODUCT": product,
+            "ITEMS": items, "PASSES": _passes(starts), "N_JET": len(layer.orders(ndim)), "AXES": ndim,
+            "CIRCULAR": False, "SIGMA": own, "DEPTHWISE": kernel == "spectral-depthwise-weight", "PRODUCT": product,
             "PRECISION": precision_of(target), "INTERPRETED": False, "g_2": 1, "x_2": 1,
         }  # fmt: skip
         for least, entry in entries(kernel, target):

@@ -45,7 +45,12 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
     "mix sm_80": [
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 1)),
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
-        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 8, 1)),
+        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 16}, 8, 1)),
+    ],
+    "mix gfx942": [
+        (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
+        (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
+        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
     ],
     "mix-many-jets": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 8, 1))],
     "mix-many-jets sm_80": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1))],
@@ -66,11 +71,13 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (97, Tile({"BLOCK_M": 32, "BLOCK_V": 64, "BLOCK_K": 16}, 8, 2)),
     ],
     "analysis sm_80": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
+    "analysis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
     "analysis-last": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2))],
     "synthesis": [
         (1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2)),
         (97, Tile({"BLOCK_M": 32, "BLOCK_V": 64, "BLOCK_K": 16}, 8, 2)),
     ],
+    "synthesis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
     "synthesis-last": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2))],
     "spectral-mix": [
         (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
@@ -81,14 +88,17 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
         (33, Tile({"BLOCK_R": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2)),
     ],
-    "spectral-mix-own": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2))],  # sigma of a channel's own
-    "spectral-mix-own sm_80": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 1))],
+    # Sigma of its own for every summed channel, or for every channel of the result.
+    "spectral-mix-inner": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2))],
+    "spectral-mix-rows": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2))],
+    "spectral-mix-inner sm_80": [(1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 1))],
     "spectral-depthwise": [(1, Tile({"BLOCK_R": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
     "spectral-weight": [
         (1, Tile({"BLOCK_O": 32, "BLOCK_I": 32, "BLOCK_P": 16}, 4, 2)),
         (33, Tile({"BLOCK_O": 64, "BLOCK_I": 32, "BLOCK_P": 16}, 4, 2)),
     ],
     "spectral-weight-own": [(1, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 16}, 4, 2))],
+    "spectral-depthwise-weight gfx942": [(1, Tile({"BLOCK_O": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 8, 1))],
     "spectral-depthwise-weight": [(1, Tile({"BLOCK_O": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
 }
 _INTERPRETED = {"BLOCK_M": 16, "BLOCK_V": 16, "BLOCK_K": 16, "BLOCK_P": 32, "BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_C": 4}

@@ -21,7 +21,7 @@ from ..axes import Layer
 from ..operators import jet_orders
 from .configuration import Configuration
 from .cost import Cost
-from .mix import PRODUCTS, Terms, difference, difference_terms, mix_dot, place_of, product_type, volume
+from .mix import PRODUCTS, Terms, difference, difference_terms, flat_terms, mix_dot, place_of, product_type, volume
 from .tiles import entries, interpreting, precision, precision_of, tile
 
 JETS_AT_ONCE = 6
@@ -57,7 +57,7 @@ def _weight_grad_kernel(
     depth, height, width, shift_z, shift_y, shift_x,
     n_scales, batch, tiles_o, tiles_i, n_in, n_out, n_row, first, n_jet, chunk, plan_stride,
     g_s, g_b, g_c, g_z, g_y, g_x, u_s, u_b, u_c, u_z, u_y, u_x,
-    TERMS: tl.constexpr, CHECK_ROUTE: tl.constexpr, DEPTHWISE: tl.constexpr,
+    TERMS: tl.constexpr, STARTS: tl.constexpr, CHECK_ROUTE: tl.constexpr, DEPTHWISE: tl.constexpr,
     PRODUCT: tl.constexpr, PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
     BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
@@ -93,8 +93,10 @@ def _weight_grad_kernel(
         place = place_of(z, y, x, g_z, g_y, g_x)
         grad = tl.load(g_base + b * g_b + place, mask=(out_channel < n_out)[:, None] & inside, other=0.0)
         centre = u_base + b * u_b + place_of(z + shift_z, y + shift_y, x + shift_x, u_z, u_y, u_x)
-        for j in tl.static_range(len(TERMS)):
-            jet = difference(centre, z, y, x, mask, depth, height, width, u_z, u_y, u_x, TERMS[j], False)
+        for j in tl.static_range(len(STARTS) - 1):
+            jet = difference(
+                centre, z, y, x, mask, depth, height, width, u_z, u_y, u_x, TERMS, STARTS[j], STARTS[j + 1], False
+            )
             if j == 0:
                 sum_0 = _add(sum_0, grad, jet, DEPTHWISE, PRODUCT, PRECISION, INTERPRETED)
             elif j == 1:
@@ -113,15 +115,15 @@ def _weight_grad_kernel(
     kept = (out_channel < n_out)[:, None] & (column < n_row)[None, :]
     target = partial_ptr + place * n_jet + first
     _store(target, sum_0, kept, DEPTHWISE)
-    if len(TERMS) > 1:
+    if len(STARTS) > 2:
         _store(target + 1, sum_1, kept, DEPTHWISE)
-    if len(TERMS) > 2:
+    if len(STARTS) > 3:
         _store(target + 2, sum_2, kept, DEPTHWISE)
-    if len(TERMS) > 3:
+    if len(STARTS) > 4:
         _store(target + 3, sum_3, kept, DEPTHWISE)
-    if len(TERMS) > 4:
+    if len(STARTS) > 5:
         _store(target + 4, sum_4, kept, DEPTHWISE)
-    if len(TERMS) > 5:
+    if len(STARTS) > 6:
         _store(target + 5, sum_5, kept, DEPTHWISE)
 
 
@@ -170,7 +172,7 @@ def launch_weight_grad(
             n_scales, batch, tiles_o, tiles_i, n_in, n_out, n_row, first, len(terms), chunk,
             0 if plan is None else plan.stride(0),
             *grad.stride()[:3], *padding, *grad.stride()[3:], *u.stride()[:3], *padding, *u.stride()[3:],
-            TERMS=terms[first : first + JETS_AT_ONCE], CHECK_ROUTE=plan is not None, DEPTHWISE=depthwise,
+            **flat_terms(terms[first : first + JETS_AT_ONCE]), CHECK_ROUTE=plan is not None, DEPTHWISE=depthwise,
             PRODUCT=product_type(grad.dtype), PRECISION=precision(u.device), INTERPRETED=interpreting(),
             **config.blocks, **config.launch,
         )  # fmt: skip
@@ -183,7 +185,7 @@ def configurations(target: str) -> Iterator[Configuration]:
     for ndim, order, product in cases:
         types = {"g_ptr": f"*{PRODUCTS[product]}", "u_ptr": "*fp32", "partial_ptr": "*fp32", "plan_ptr": "*i32"}
         terms = difference_terms(jet_orders(ndim, order, zero_order=False))[:JETS_AT_ONCE]
-        constants: dict[str, Any] = {"TERMS": terms, "CHECK_ROUTE": True, "PRODUCT": product, "INTERPRETED": False}
+        constants: dict[str, Any] = {**flat_terms(terms), "CHECK_ROUTE": True, "PRODUCT": product, "INTERPRETED": False}
         constants |= {"PRECISION": precision_of(target), "g_x": 1, "u_x": 1}
         for depthwise in (False, True) if product == "float32" else (False,):
             for least, entry in entries("depthwise-weight-grad" if depthwise else "weight-grad", target):

@@ -8,7 +8,8 @@ from ..theory import library
 from . import report_theorems
 from .report_graph import graph_svg
 from .report_plots import COLOURS, Series, log_plot
-from .report_words import link_words, rows_by_module, scale_channels, short_source, transformation, witness_words
+from .report_witness import witness_words
+from .report_words import link_words, rows_by_module, scale_channels, short_source, transformation
 
 SHOWN = 6
 """Layers in a plot; further ones are in the JSON."""

@@ -1,4 +1,4 @@
-"""A verdict's parts in words: the type of a value, a witness, a source line, the rows of a derivation by module."""
+"""A verdict's parts in words: the type of a value, a link, a source line, the rows of a derivation by module."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from pathlib import PurePath
 from typing import Any
 
 from .report_theorems import GLUE, theorems_of
-from .witness import S
 
 
 def transformation(kind: Mapping[str, Any]) -> str:
@@ -111,60 +110,11 @@ def link_words(link: Mapping[str, Any]) -> str:
             if count
             else "no jet layer with a tabulated bound"
         )
+        if numbers.get("border_at_centre"):
+            found += f"; the border adds at most {numbers['border_at_centre']:.2g} at the middle pixel"
         return f"{found}; {numbers['without_bound']} layers without a bound" if numbers["without_bound"] else found
     if name == "network":
         return f"derivation over {numbers['nodes']} nodes of the graph in {numbers['seconds']:.2g} s"
-    return (
-        f"{numbers['layers']} layers, {numbers['monomials']} monomials in rational arithmetic; {link.get('reason', '')}"
-    )
-
-
-def witness_words(witness: Mapping[str, Any]) -> str:
-    """The counterexample of a refutation as sentences; the numbers are those that `witness.defect` runs again."""
-    kind = witness["kind"]
-    if kind == "taps":
-        taps = [(Fraction(p), Fraction(v)) for p, v in witness["taps"]]
-        moments = [sum((v * p**m for p, v in taps), Fraction(0)) for m in range(len(taps) + 3)]
-        first, second = [m for m, value in enumerate(moments) if value][:2]
-        where = "these weights" if witness.get("own_weights") else "other weights of this architecture"
-        values = ", ".join(f"{float(v):.4g} at {p}" for p, v in taps)
-        return (
-            f"With {where}, the taps {values} give {float(moments[first]):.4g} at the centre of the image x^{first} "
-            f"and {float(moments[second]):.4g} at that of x^{second}. On the images scaled by {S} the first is "
-            f"{_share(first)}, the second {_share(second)}: no single factor S^w fits both."
-        )
-    if kind == "max-window":
-        return (
-            "On the image f(x) = x the window's maximum at the centre is its reach, on "
-            f"f(x / {S}) it is 1/{S} of that; on f = 1 both are 1."
-        )
-    if kind == "read":
-        return (
-            f"On the image f(x) = x the value read is {witness['position']}; on f(x / {S}) it is 1/{S} of that; "
-            "on f = 1 both are 1."
-        )
-    if kind == "position":
-        a, b = witness["values"]
-        return (
-            f"On a black image, which is its own scaled copy, the value is {a:.6g} at one point and {b:.6g} at another."
-        )
-    if kind == "weights":
-        a, b = witness["weights"]
-        return f"A sum of two terms of which one changes by S^{a} and the other by S^{b} changes by no power of S."
-    if kind == "weight":
-        return f"A function of values that change by S^{witness['weight']} and are not 0."
-    if kind == "canvas":
-        return "An object of area a on a canvas of fixed size: the means for a, S^2 a and S^4 a follow no power of S."
-    if kind == "ratio":
-        sigmas = ", ".join(f"{math.exp(x):.6g}" for x in witness["logs"][0])
-        return f"On f = x^2 smoothing adds sigma^2: sigmas {sigmas} are not those of one geometric sequence."
-    if kind == "unshared":
-        i, j = witness["channels"]
-        return f"Scale channels {i} and {j} compute different functions: an image and its scaled copy are seen by both."
-    if kind == "factors":
-        return "The scale channels multiply what they see by different numbers, for weights drawn at random."
-    return f"Witness of kind {kind}."
-
-
-def _share(order: int) -> str:
-    return f"1/{S**order} of that" if order else "the same"
+    nodes = f" and {numbers['nodes']} nodes" if numbers.get("nodes") else ""
+    counted = f"{numbers['layers']} layers{nodes}, {numbers['monomials']} monomials in rational arithmetic"
+    return f"{counted}; {link.get('reason', '')}"

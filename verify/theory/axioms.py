@@ -196,6 +196,20 @@ AXIOMS: dict[str, Axiom] = {
             needs=("a >= b",),
         ),
         Axiom(
+            "log-monotone",
+            "The logarithm does not fall.",
+            "log(a) >= log(b)",
+            {"a": "positive", "b": "positive"},
+            needs=("a >= b",),
+        ),
+        Axiom(
+            "cosine-monotone",
+            "The cosine does not rise on [0, pi].",
+            "cos(a) >= cos(b)",
+            _ANGLES,
+            needs=("b >= a", "a >= 0", "pi >= b"),
+        ),
+        Axiom(
             "jordan",
             "Jordan's inequality: the sine lies above its chord on [0, pi/2].",
             "sin(x) >= 2*x/pi",

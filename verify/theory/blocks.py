@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST = 600
 CONDITIONS = "The conditions under which these hold are the next steps."
-SUM = "Left minus right of the step is the sum of these differences."
-ONLY = "Left minus right of the step is this difference."
+EQUATION = "Left minus right of the step is the sum of these differences, each times its factor."
+INEQUALITY = "Left minus right of the step is the sum of these differences, each times its factor, and of terms >= 0."
 RULES = {
     "order-types": "Every weak order of {names} is gone through.",
     "branch-and-bound": "Interval enclosures over a subdivision of the box.",
@@ -74,9 +74,9 @@ def blocks(found: Derivation) -> Iterator[Block]:
 
 def results(found: Derivation) -> list[str]:
     """The claims that the verdict is about, without those on the way."""
-    if found.wrong is not None or found.explicit is None:
+    if found.wrong is not None or found.written_out is None:
         return list(found.statement.claims)
-    return [line.claim for line in found.explicit.lines if line.result]
+    return [line.claim for line in found.written_out.lines if line.result]
 
 
 def _statement(statement: Statement, claims: list[str]) -> Iterator[Block]:
@@ -124,7 +124,7 @@ def _assumptions(theorem: Theorem) -> Iterator[Block]:
 
 
 def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
-    lines = found.explicit.lines if found.explicit is not None else ()
+    lines = found.written_out.lines if found.written_out is not None else ()
     reasons = {str(parse_relation(line.claim)): line.reason for line in lines}
     hypotheses: dict[str, Relation] = {}
     for step in proof_json(theorem)["steps"]:
@@ -146,7 +146,7 @@ def _steps(found: Derivation, theorem: Theorem) -> Iterator[Block]:
             fact = Use(record["fact"], record["with"], record["times"], tuple(record["derive"]))
             yield from _use(theorem, fact, hypotheses)
         if step["uses"]:
-            yield Block("words", SUM if len(step["uses"]) > 1 else ONLY, level=1)
+            yield Block("words", EQUATION if shown.op == "==" else INEQUALITY, level=1)
         else:
             yield from _both_sides(theorem, shown)
         if step["by"] == "consequence":
@@ -191,8 +191,8 @@ def _verdict(found: Derivation) -> Iterator[Block]:
         return
     for name, value in found.wrong.witness.items():
         yield Block("formula", formula=Relation(symbol(name), "==", parse(value)))
-    item: dict[str, Any] = found.to_json()["items"][-1]
-    if item["format"] == "refutation":
+    item: dict[str, Any] = next(iter(found.to_json()["items"][-1:]), {})
+    if item.get("format") == "refutation":
         yield Block(
             "words", f"There the left side of claim {item['claim']} is {item['left']}, the right {item['right']}."
         )

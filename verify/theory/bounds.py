@@ -45,6 +45,8 @@ def _gap_at_least(factor: str) -> tuple[Use, Use]:
 
 _CHORD = use("jordan", x="w/2")
 _BELOW_PI = algebra(use("given:up to the highest frequency", "1/2"))
+_ERROR = f"v*exp(-{_A}) - v*exp(-{_B})"
+_SLOWEST = "(1 - cos(33/20))"
 _LEVEL = f"w**n*v*w**4/24*exp(-{_A})"
 
 THEOREMS = (
@@ -235,5 +237,79 @@ THEOREMS = (
         ),
         (),
         ("exponential-power",),
+    ),
+    _bound(
+        "uniform-constant-numbers",
+        "Three numbers of the uniform constant",
+        "Enclosed in intervals: what the low and the high frequencies need.",
+        Statement(
+            {},
+            (
+                "61/400 >= (3200/1237)**2/6*exp(-2)",
+                f"61/400 >= 27/10*exp(-27/10*{_SLOWEST})",
+                f"27/10*{_SLOWEST} >= 1",
+            ),
+        ),
+        (Step("branch-and-bound"), Step("branch-and-bound"), Step("branch-and-bound")),
+    ),
+    _bound(
+        "uniform-constant-small",
+        "The uniform constant of smoothing, small scales",
+        "sigma^2 times the error of the symbol is at most 0.1525 for variances up to 2.7 at every frequency: intervals"
+        " over a subdivision of the box.",
+        Statement({"v": "in 0 27/10", "w": "in 0 22/7"}, (f"61/400 >= {_ERROR}",)),
+        (Step("branch-and-bound", box={"v": ("0", "27/10"), "w": ("0", "22/7")}),),
+    ),
+    _bound(
+        "uniform-constant-low",
+        "The uniform constant of smoothing, low frequencies",
+        "At most 0.1525 for w <= 1.65 at every scale: there 1 - cos w >= (1237/1600) w^2/2.",
+        Statement(_VW, (f"61/400 >= {_ERROR}",), {}, {"low frequency": Given("33/20 >= w")}),
+        (
+            algebra(
+                use("uniform-constant-numbers/1"),
+                use("exponential-power/1", "(1600/1237)**2/6", y="v*w**2/2*1237/1600", k="2"),
+                use(_TANGENT, f"v**2*w**4/24*exp(-{_A})", y=f"{_A} - v*w**2/2*1237/1600"),
+                use(_ABOVE, f"v**3*w**4/24*exp(-{_A})", x="w"),
+                use("given:low frequency", f"v**3*w**6/576*(33/20 + w)*exp(-{_A})"),
+                *_gap_at_most("v"),
+            ),
+        ),
+        (),
+        ("exponential-tangent", "elementary-inequalities", "exponential-power", "uniform-constant-numbers"),
+    ),
+    _bound(
+        "uniform-constant-high",
+        "The uniform constant of smoothing, high frequencies at large scales",
+        "At most 0.1525 for 1.65 <= w <= pi and variances from 2.7: v exp(-c v) falls there. With the small scales and"
+        " the low frequencies this is every frequency at every scale.",
+        Statement(
+            _VW,
+            (f"61/400 >= {_ERROR}",),
+            {},
+            {
+                "large scale": Given("v >= 27/10"),
+                "high frequency": Given("w >= 33/20"),
+                "up to the highest frequency": Given("pi >= w"),
+            },
+        ),
+        (
+            consequence(
+                use("uniform-constant-numbers/2"),
+                use(_TANGENT, f"27/10*exp(-v*{_SLOWEST})", y=f"{_SLOWEST}*(v - 27/10)"),
+                use("product-nonnegative", f"exp(-v*{_SLOWEST})", a="v - 27/10", b=f"27/10*{_SLOWEST} - 1"),
+                use(_TANGENT, f"v*exp(-{_A})", y=f"{_A} - v*{_SLOWEST}"),
+                use("cosine-monotone", f"v**2*exp(-{_A})", a="33/20", b="w"),
+                needs=(
+                    algebra(use("given:large scale")),
+                    algebra(use("uniform-constant-numbers/3")),
+                    algebra(use("given:high frequency")),
+                    algebra(),
+                    algebra(use("given:up to the highest frequency")),
+                ),
+            ),
+        ),
+        ("product-nonnegative", "cosine-monotone"),
+        ("exponential-tangent", "uniform-constant-numbers"),
     ),
 )

@@ -14,12 +14,12 @@ from typing import Any
 
 from . import calculus
 from .axioms import AXIOMS
-from .calculus import definitions_from, expand, expand_relation
+from .calculus import definitions_from, expand_relation
 from .model import Given, Refutation, Statement, Theorem
-from .normal import Kinds, normal
+from .normal import Kinds
 from .render import relation_latex
 from .rules import Context, Fact, ProofError, goal_of, prove, same
-from .spelling import respelled
+from .spelling import alike, respelled
 from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
 
@@ -191,11 +191,8 @@ def same_statement(a: Statement, b: Statement) -> str | None:
         other = second.definitions[name]
         if body.head != other.head or body.data != other.data:
             return f"definition of {name}"
-        inner = [
-            expand(t.args[0] if t.head == "lam" else t, c.definitions, c.kinds)
-            for t, c in ((body, first), (other, second))
-        ]
-        if normal(inner[0], first.kinds) != normal(inner[1], first.kinds):
+        own, its = (t.args[0] if t.head == "lam" else t for t in (body, other))
+        if not alike(own, its, first.kinds):
             return f"definition of {name}"
     for name, item in a.given.items():
         other_item = b.given[name]
@@ -398,6 +395,8 @@ def check_proof(data: str | bytes | Mapping[str, Any]) -> Report:
             obligations += checker(item, established)
         except RecursionError as error:
             raise ProofError(None, "nested too deep") from error
+        except (LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, ValueError) as error:
+            raise ProofError(None, f"malformed: {str(error)[:120]}") from error
         (refuted if kind == "refutation" else proved).append(str(item.get("id")))
     return Report(tuple(proved), tuple(refuted), obligations)
 

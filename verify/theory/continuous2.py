@@ -23,6 +23,14 @@ _TO_SCALED = use(
 _TO_SCALED_1 = use("change-of-variables", h="lambda u: F(u/S)*(S*s)**(-N)*G[m]((S*x - u)/(S*s))")
 _RADICAL = {"a": "s*2**(1/2)", "g1(x)": "(2*pi*s**2)**(-1/2)*exp(-x**2/(2*s**2))"}
 
+_WEIGHT = "r**2*cos(t)*sin(t)"
+_PRODUCT = "exp(-r**2*cos(t)**2*(x - u)**2)*exp(-r**2*sin(t)**2*u**2)"
+
+
+def _transform(sigma: str) -> str:
+    return f"Int(g1(x, {sigma})*cos(w*x), x, 1)"
+
+
 THEOREMS = (
     Theorem(
         "unit-mass-ndim",
@@ -61,26 +69,63 @@ THEOREMS = (
         "continuous",
         "Semigroup",
         "Smoothing with a and then with b is smoothing with sqrt(a^2 + b^2), by completing the square: xx, xu, uu"
-        " are dot products in any dimension, c = x a^2/(a^2 + b^2) the new centre; and by Fourier transforms.",
+        " are dot products in any dimension, c = x a^2/(a^2 + b^2) the new centre; and as a product of Fourier"
+        " transforms.",
         Statement(
             {
-                "a": "positive",
-                "b": "positive",
-                "xx": "real",
-                "xu": "real",
-                "uu": "real",
-                "w": "real",
+                **{"a": "positive", "b": "positive", "xx": "real", "xu": "real", "uu": "real"},
+                **{"x": "real", "w": "real"},
             },
             (
                 "(xx - 2*xu + uu)/(2*a**2) + uu/(2*b**2) == xx/(2*(a**2 + b**2)) + (a**2 + b**2)/(2*a**2*b**2)"
                 "*(uu - 2*xu*b**2/(a**2 + b**2) + xx*b**4/(a**2 + b**2)**2)",
-                "exp(-a**2*w**2/2)*exp(-b**2*w**2/2) == exp(-(a**2 + b**2)*w**2/2)",
+                f"{_transform('a')}*{_transform('b')} == {_transform('(a**2 + b**2)**(1/2)')}",
+            ),
+            GAUSS_1,
+        ),
+        (
+            algebra(),
+            algebra(
+                use("fourier-transform/1", f"exp(-a**2*w**2/2)*{_transform('b')}", s="a"),
+                use("fourier-transform/1", "exp(-a**2*w**2/2)*exp(-b**2*w**2/2)", s="b"),
+                use("fourier-transform/1", "-exp(-(a**2 + b**2)*w**2/2)", s="(a**2 + b**2)**(1/2)"),
             ),
         ),
-        (algebra(), algebra()),
         f"{LINDEBERG}, eq. (4)",
-        ("fubini",),
+        (),
         ("fourier-transform",),
+    ),
+    Theorem(
+        "semigroup-convolution",
+        "continuous",
+        "Semigroup, as an integral over the line",
+        "k_p(x) = p exp(-p^2 x^2) has integral sqrt(pi) and variance 1/(2 p^2). For p = r cos t and q = r sin t the"
+        " convolution of k_p and k_q is sqrt(pi) k_P with P = r cos t sin t, and 1/p^2 + 1/q^2 = 1/P^2: variances add"
+        " up. In N dimensions axis by axis.",
+        Statement(
+            {"r": "positive", "t": "real", "x": "real"},
+            (
+                "Int(r*cos(t)*exp(-r**2*cos(t)**2*(x - u)**2)*r*sin(t)*exp(-r**2*sin(t)**2*u**2), u, 1)"
+                " == pi**(1/2)*r*cos(t)*sin(t)*exp(-r**2*cos(t)**2*sin(t)**2*x**2)",
+                "1/(r*cos(t))**2 + 1/(r*sin(t))**2 == 1/(r*cos(t)*sin(t))**2",
+            ),
+        ),
+        (
+            algebra(
+                use("translation", f"{_WEIGHT}", h=f"lambda u: {_PRODUCT}", c="cos(t)**2*x", N="1"),
+                use(
+                    "change-of-variables",
+                    f"{_WEIGHT}*exp(-r**2*cos(t)**2*sin(t)**2*x**2)",
+                    h="lambda u: exp(-r**2*u**2)",
+                    S="1/r",
+                    N="1",
+                ),
+                use("gaussian-integral", "r*cos(t)*sin(t)*exp(-r**2*cos(t)**2*sin(t)**2*x**2)"),
+            ),
+            algebra(),
+        ),
+        f"{LINDEBERG}, eq. (4)",
+        ("translation", "change-of-variables", "gaussian-integral"),
     ),
     Theorem(
         "njet-formula",
@@ -158,7 +203,7 @@ THEOREMS = (
         "Scale covariance of scale-normalised derivatives",
         "For f'(x) = f(x/S): (S s)^m d^m L'(S x; S s) = s^m d^m L(x; s). Any image F, any kernel profile G, any"
         " dimension N, any multi-index of total order m (G[m] is the profile's derivative); the kernel is"
-        " s^-N G((x - u)/s), so each derivative of it brings a factor 1/s.",
+        " s^-N G((x - u)/s), so each derivative of it brings a factor 1/s (theorem derivative-of-scaled-kernel).",
         Statement(
             {k: v for k, v in _KERNEL.items() if k != "p"},
             ("Int(F(u/S)*(S*s)**(-N)*G[m]((S*x - u)/(S*s)), u, N) == Int(F(u)*s**(-N)*G[m]((x - u)/s), u, N)",),
@@ -166,7 +211,7 @@ THEOREMS = (
         (algebra(_TO_SCALED_1),),
         f"{LINDEBERG}, eq. (15)",
         ("change-of-variables",),
-        ("derivative-of-scaled-kernel",),
+        (),
         {"ndim": "N", "order": "m", "norm_power": "p"},
     ),
     Theorem(
@@ -182,7 +227,7 @@ THEOREMS = (
         (algebra(_TO_SCALED), algebra()),
         f"{LINDEBERG}, eq. (15)",
         ("change-of-variables",),
-        ("derivative-of-scaled-kernel",),
+        (),
         {"ndim": "N", "order": "m", "norm_power": "p"},
     ),
     Theorem(

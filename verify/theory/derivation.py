@@ -11,12 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from . import library, pages, session
-from .check import check_theorem
 from .model import Refutation, Statement, Theorem
 from .parameters import Parameters
 from .proofs import collection, proof_json
 from .specialise import parameters_of, specialise
-from .written import Explicit, Line
+from .written import Line, WrittenOut
 
 
 class Derivation:
@@ -25,7 +24,7 @@ class Derivation:
     Attributes:
         id: name of the theorem, or of the wrong statement.
         parameters: what was chosen; empty: all symbols.
-        explicit: what is proved, line by line; None for a wrong statement of the library.
+        written_out: what is proved, line by line; None for a wrong statement of the library.
         wrong: the false statement with its witness; None for a theorem that holds.
     """
 
@@ -34,20 +33,20 @@ class Derivation:
     ) -> None:
         self.id = name
         self.parameters = parameters or Parameters()
-        self._known = list(decided)
-        self.explicit: Explicit | None = None
+        self._decided = list(decided)
+        self.written_out: WrittenOut | None = None
         self.wrong: Refutation | None = library.REFUTATIONS.get(name)
         if name in library.THEOREMS:
             general = library.THEOREMS[name]
             if self.parameters:
-                self.explicit = specialise(general, self.parameters)
-                self.parameters = self.explicit.parameters
-                self.wrong = self.explicit.wrong
+                self.written_out = specialise(general, self.parameters)
+                self.parameters = self.written_out.parameters
+                self.wrong = self.written_out.wrong
             else:
                 pairs = zip(general.statement.claims, general.proof, strict=True)
-                self.explicit = Explicit(general, tuple(Line(c, s, "") for c, s in pairs), self.parameters)
+                self.written_out = WrittenOut(general, tuple(Line(c, s, "") for c, s in pairs), self.parameters)
         elif self.parameters:
-            raise ValueError(f"derive: {name} is a wrong statement with numbers of its own; it has no parameters")
+            raise ValueError(f"specialise: {name} is a wrong statement with numbers of its own; it has no parameters")
 
     @property
     def anchor(self) -> str:
@@ -65,25 +64,23 @@ class Derivation:
     @property
     def theorem(self) -> Theorem | None:
         """What is proved on the way."""
-        return self.explicit.theorem if self.explicit is not None else None
+        return self.written_out.theorem if self.written_out is not None else None
 
     @property
     def statement(self) -> Statement:
         """The statement that the verdict is about."""
-        return self.wrong.statement if self.wrong is not None else self._proved.statement
-
-    @property
-    def _proved(self) -> Theorem:
-        assert self.theorem is not None
-        return self.theorem
+        stated = self.wrong or self.theorem
+        assert stated is not None
+        return stated.statement
 
     def specialise(self, ndim: Any = None, order: Any = None, norm_power: Any = None) -> "Derivation":
-        """The same theorem for numbers; what is left out takes the library's defaults (2, 2, 1).
+        """The same theorem for numbers. What is left out is 2, 2 and 1; with nothing chosen the symbols stay.
 
         Args:
             ndim: dimension, 1 to 3.
             order: total order of the derivatives, 0 to 6.
-            norm_power: exponent of the scale normalisation, an exact rational: 1, "1/2", Fraction(1, 2), 0.5.
+            norm_power: exponent of the scale normalisation, exact: 1, "1/2", Fraction(1, 2) or 0.5; size at most 9,
+                denominator at most 16.
 
         Raises:
             ValueError: out of range, or the theorem does not have this parameter.
@@ -97,14 +94,13 @@ class Derivation:
 
     @cached_property
     def _outcomes(self) -> list[session.Outcome]:
-        found = list(self._known)
-        if found:
-            return found
-        if self.explicit is not None:
+        if self._decided:
+            return self._decided
+        found = []
+        if self.theorem is not None:
             established: dict[str, Statement] = {}
-            for lemma in lemmas_of(self._proved):
-                check_theorem(proof_json(lemma), established)
-            found.append(session.decide(self._proved, self.parameters, established))
+            found += [session.decide(lemma, Parameters(), established) for lemma in lemmas_of(self.theorem)]
+            found.append(session.decide(self.theorem, self.parameters, established))
         if self.wrong is not None:
             found.append(session.decide_wrong(self.wrong, self.parameters))
         return found
@@ -128,20 +124,18 @@ class Derivation:
     @property
     def residual(self) -> str | None:
         """The factor that survives in a refuted statement, as a formula such as `S**(-3/2)`; None where none does."""
-        return self.explicit.residual if self.explicit is not None else None
+        return self.written_out.residual if self.written_out is not None else None
 
     @property
     def steps(self) -> tuple[str, ...]:
         """What each step of the proof shows, in the formula language."""
-        if self.explicit is None:
+        if self.theorem is None:
             return ()
-        return tuple(step["shows"] for step in proof_json(self._proved)["steps"])
+        return tuple(step["shows"] for step in proof_json(self.theorem)["steps"])
 
     def to_json(self) -> dict[str, Any]:
         """The proof file: lemmas first, then the proof, then the refutation; `check_proof` reads it."""
-        lemmas = lemmas_of(self.theorem) if self.theorem is not None else []
-        own = [item for _, item in self._outcomes if item is not None]
-        return collection([*map(proof_json, lemmas), *own])
+        return collection([item for _, item in self._outcomes if item is not None])
 
     def _repr_latex_(self) -> str:
         return pages.notebook_latex(self)
@@ -154,7 +148,7 @@ class Derivation:
 
     def __repr__(self) -> str:
         chosen = f", {self.parameters}" if self.parameters else ""
-        return f"<Derivation {self.id}{chosen}: {self.verdict}>"
+        return f"<Derivation {self.id}{chosen}>"
 
 
 def of_outcome(outcome: session.Outcome) -> Derivation:
@@ -187,7 +181,7 @@ def theorem(name: str) -> Derivation:
     if name not in known:
         near = get_close_matches(str(name)[:80], known, 3, 0.4)
         ask = f"did you mean {' or '.join(near)}?" if near else "`gdtriton derive --list` names all"
-        raise ValueError(f"derive: ID must be the name of a theorem, got {str(name)[:80]!r}; {ask}")
+        raise ValueError(f"theorem: id must be the name of a theorem, got {str(name)[:80]!r}; {ask}")
     return Derivation(name)
 
 

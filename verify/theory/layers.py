@@ -6,7 +6,7 @@ network certificate is re-derived from it without the prover.
 
 from dataclasses import dataclass
 
-from .continuous import LINDEBERG, NJET
+from .continuous import LINDEBERG
 from .model import Given, Statement, Step, Theorem, Use, algebra, consequence, use
 
 RESIDUAL = "Perzanowski and Lindeberg, Scale-invariant Gaussian derivative residual networks (2026)"
@@ -61,7 +61,7 @@ def _field(name: str, weight: str = "w") -> Given:
     return Given(f"{name}p(S*x, S*s) == S**({weight})*{name}(x, s)", ("x", "s"))
 
 
-def _layer(
+def layer(
     name: str,
     title: str,
     words: str,
@@ -75,6 +75,7 @@ def _layer(
     proof: tuple[Step, ...] | None = None,
     drop: str = "",
 ) -> Theorem:
+    """A theorem on fields: `fields` maps each to its weight, `extra` adds hypotheses, `drop` removes variables."""
     fields = {"F": "w"} if fields is None else fields
     functions = {n: "function" for f in fields for n in (f, f"{f}p")}
     variables = {k: v for k, v in {**_BASE, **functions, **(kinds or {})}.items() if k not in drop.split()}
@@ -93,11 +94,10 @@ def _layer(
 
 
 F = "given:F is a field"
-_POOLED, _POOLED_IMAGE = "F(x, exp(t(k))*s)", "Fp(S*x, S*exp(t(k))*s)"
 G = "given:G is a field"
 
 THEOREMS = (
-    _layer(
+    layer(
         "jet",
         "Jet: weight w + m (p - 1)",
         "A derivative of total order m at sigma = b s, normalised with sigma^(p m), of a field of weight w; any"
@@ -119,28 +119,7 @@ THEOREMS = (
         kinds={"b": "positive", "p": "real", "m": "natural", "N": "natural", "K": "function"},
         axioms=("change-of-variables", "under-integral"),
     ),
-    _layer(
-        "mix",
-        "Linear mixing: equal weights",
-        "Sums, 1x1 convolutions, concatenation and residual sums of fields of one weight keep it.",
-        "a*Fp(S*x, S*s) + c*Gp(S*x, S*s) == S**w*(a*F(x, s) + c*G(x, s))",
-        use(F, "a"),
-        use(G, "c"),
-        fields={"F": "w", "G": "w"},
-        kinds={"a": "real", "c": "real"},
-    ),
-    _layer(
-        "depthwise-separable",
-        "Depthwise-separable layers",
-        "A field per channel, weighted per channel (a, b) and then mixed (c, d), keeps the common weight.",
-        "c*a*Fp(S*x, S*s) + d*b*Gp(S*x, S*s) == S**w*(c*a*F(x, s) + d*b*G(x, s))",
-        use(F, "a*c"),
-        use(G, "b*d"),
-        fields={"F": "w", "G": "w"},
-        kinds={"a": "real", "b": "real", "c": "real", "d": "real"},
-        source=f"{RESIDUAL}, abstract",
-    ),
-    _layer(
+    layer(
         "product",
         "Products: weights add",
         "The product of fields of weights w and v has weight w + v.",
@@ -150,7 +129,7 @@ THEOREMS = (
         fields={"F": "w", "G": "v"},
         kinds={"v": "real"},
     ),
-    _layer(
+    layer(
         "bias",
         "Bias: weight 0",
         "A constant may be added to a field of weight 0.",
@@ -160,7 +139,7 @@ THEOREMS = (
         kinds={"b": "real"},
         drop="w",
     ),
-    _layer(
+    layer(
         "batch-norm",
         "Batch normalisation in evaluation mode: weight 0",
         "Fixed mean a, variance v > 0 and affine parameters c, d act on the values alone.",
@@ -170,7 +149,7 @@ THEOREMS = (
         kinds={"a": "real", "v": "positive", "c": "real", "d": "real"},
         drop="w",
     ),
-    _layer(
+    layer(
         "pointwise",
         "Any pointwise nonlinearity: weight 0",
         "Equal values have equal images.",
@@ -181,7 +160,7 @@ THEOREMS = (
         axioms=("equal-arguments",),
         drop="w",
     ),
-    _layer(
+    layer(
         "homogeneous",
         "ReLU, absolute value, leaky ReLU: any weight",
         "A positively homogeneous nonlinearity passes the positive factor S^w on.",
@@ -192,7 +171,7 @@ THEOREMS = (
         axioms=("equal-arguments",),
         extra={"phi is positively homogeneous": Given("phi(c*y) == c*phi(y)", ("c", "y"))},
     ),
-    _layer(
+    layer(
         "spatial-maximum",
         "Spatial maximum: any weight",
         "x -> S x permutes the points, so the set of values is the scaled set, and so is its supremum; in R^N.",
@@ -208,14 +187,14 @@ THEOREMS = (
         kinds={"N": "natural"},
         axioms=("supremum-reindex", "supremum-equal", "supremum-scaled"),
     ),
-    _layer(
+    layer(
         "centre",
         "Value at the fixed point: any weight",
         "The read-out at the centre of scaling x = 0.",
         "Fp(0, S*s) == S**w*F(0, s)",
         use(F, x="0"),
     ),
-    _layer(
+    layer(
         "integral",
         "Integral over space: weight w + N",
         "On R^N (or a black background) the integral gains S^N.",
@@ -231,7 +210,7 @@ THEOREMS = (
         kinds={"N": "natural"},
         axioms=("change-of-variables", "under-integral"),
     ),
-    _layer(
+    layer(
         "mean",
         "Mean over a canvas that scales with the image: weight w",
         "The area V of the canvas becomes S^N V, which cancels the factor of the integral. On a fixed canvas the"
@@ -248,7 +227,7 @@ THEOREMS = (
         kinds={"N": "natural", "V": "positive"},
         axioms=("change-of-variables", "under-integral"),
     ),
-    _layer(
+    layer(
         "scale-shift",
         "Reading another scale channel: any weight",
         "The channel at b s moves to b S s.",
@@ -256,76 +235,7 @@ THEOREMS = (
         use(F, s="b*s"),
         kinds={"b": "positive"},
     ),
-    _layer(
-        "pool-over-scales",
-        "Mean and maximum over any set of scale channels: equal weights",
-        "Channels at exp(t_k) s for any finite or infinite set of k, each followed to its image at S exp(t_k) s. What"
-        " a finite grid loses and gains at its ends is in the theorems on finite scale channels.",
-        (
-            f"Sum({_POOLED_IMAGE}, k)/n == S**w*Sum({_POOLED}, k)/n",
-            f"Max({_POOLED_IMAGE}, k) == S**w*Max({_POOLED}, k)",
-        ),
-        proof=(
-            consequence(
-                use("sum-equal", "1/n", h=f"lambda k: {_POOLED_IMAGE}", q=f"lambda k: S**w*{_POOLED}"),
-                needs=(algebra(use(F, s="exp(t(point))*s")),),
-            ),
-            consequence(
-                use("maximum-equal", h=f"lambda k: {_POOLED_IMAGE}", q=f"lambda k: S**w*{_POOLED}"),
-                use("maximum-scaled", c="S**w", h=f"lambda k: {_POOLED}"),
-                needs=(algebra(use(F, s="exp(t(point))*s")),),
-            ),
-        ),
-        kinds={"t": "function", "n": "positive"},
-        axioms=("sum-equal", "maximum-equal", "maximum-scaled"),
-    ),
-    _layer(
-        "pool-logsumexp",
-        "Logsumexp over any set of scale channels: weight 0",
-        "Equal values have equal exponentials, equal sums and equal logarithms.",
-        f"log(Sum(exp({_POOLED_IMAGE}), k)) == log(Sum(exp({_POOLED}), k))",
-        proof=(
-            consequence(
-                use(
-                    "equal-arguments",
-                    f="lambda y: log(y)",
-                    a=f"Sum(exp({_POOLED_IMAGE}), k)",
-                    b=f"Sum(exp({_POOLED}), k)",
-                ),
-                needs=(
-                    consequence(
-                        use("sum-equal", h=f"lambda k: exp({_POOLED_IMAGE})", q=f"lambda k: exp({_POOLED})"),
-                        needs=(
-                            consequence(
-                                use(
-                                    "equal-arguments",
-                                    f="lambda y: exp(y)",
-                                    a="Fp(S*x, S*exp(t(point))*s)",
-                                    b="F(x, exp(t(point))*s)",
-                                ),
-                                needs=(algebra(use(F, s="exp(t(point))*s")),),
-                            ),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-        fields={"F": "0"},
-        kinds={"t": "function"},
-        axioms=("equal-arguments", "sum-equal"),
-        drop="w",
-    ),
-    _layer(
-        "scale-convolution",
-        "Operators between scale channels with shared taps: any weight",
-        "a F(s) + c F(b s) + d F(b^2 s) with taps that do not depend on the channel keeps the weight.",
-        "a*Fp(S*x, S*s) + c*Fp(S*x, S*b*s) + d*Fp(S*x, S*b**2*s) == S**w*(a*F(x, s) + c*F(x, b*s) + d*F(x, b**2*s))",
-        use(F, "a"),
-        use(F, "c", s="b*s"),
-        use(F, "d", s="b**2*s"),
-        kinds={"a": "real", "b": "positive", "c": "real", "d": "real"},
-    ),
-    _layer(
+    layer(
         "residual-block",
         "Residual block in any dimension",
         "Skip (1x1 projection a) plus c times an arbitrary nonlinearity of a covariant branch G of weight 0: the"
@@ -338,56 +248,6 @@ THEOREMS = (
         axioms=("equal-arguments",),
         source=f"{RESIDUAL}, abstract",
         drop="w",
-    ),
-    Theorem(
-        "layer-sigma-gradient",
-        "layers",
-        "The sigma gradient of a layer",
-        "y = sum over a of w_a s^(p m_a) D_a L, m_a = |a|, with cotangent c: dLoss/ds = s <g_L, Q> +"
-        " (p/s) sum over a of m_a w_a dLoss/dw_a. Q is the Laplacian of L, K_a = D_a Q, g_L = sum w_a s^(p m_a) G_a"
-        " with G_a = D_a^T c; dLoss/dw_a = s^(p m_a) <c, D_a L>.",
-        Statement(
-            {
-                **dict.fromkeys(("c", "w", "m", "J", "K", "G", "Q"), "function"),
-                **{"s": "positive", "p": "real", "a": "integer", "i": "integer"},
-            },
-            (
-                "D(Sum(c(i)*Sum(w(a)*s**(p*m(a))*J(a, i, s), a), i), s)"
-                " == s*Sum(Sum(w(a)*s**(p*m(a))*G(a, i, s), a)*Q(i, s), i)"
-                " + p/s*Sum(m(a)*w(a)*Sum(c(i)*s**(p*m(a))*J(a, i, s), i), a)",
-            ),
-            {},
-            {
-                "diffusion": Given("D(J(a, i, s), s) == s*K(a, i, s)", ("a", "i", "s")),
-                "adjoint": Given("Sum(c(i)*K(a, i, s), i) == Sum(G(a, i, s)*Q(i, s), i)", ("a", "s")),
-            },
-        ),
-        (
-            consequence(
-                use("sum-exchange", "p/s", h="lambda i, a: c(i)*w(a)*m(a)*s**(p*m(a))*J(a, i, s)"),
-                use("sum-exchange", h="lambda i, a: c(i)*w(a)*s**(p*m(a))*J[0, 0, 1](a, i, s)"),
-                use(
-                    "sum-equal",
-                    h="lambda a: w(a)*s**(p*m(a))*Sum(c(i)*J[0, 0, 1](a, i, s), i)",
-                    q="lambda a: w(a)*s**(p*m(a))*s*Sum(G(a, i, s)*Q(i, s), i)",
-                ),
-                use("sum-exchange", "-s", h="lambda i, a: Q(i, s)*w(a)*s**(p*m(a))*G(a, i, s)"),
-                needs=(
-                    consequence(
-                        use(
-                            "sum-equal",
-                            "w(point)*s**(p*m(point))",
-                            h="lambda i: c(i)*J[0, 0, 1](point, i, s)",
-                            q="lambda i: c(i)*s*K(point, i, s)",
-                        ),
-                        use("given:adjoint", "w(point)*s**(p*m(point))*s", a="point"),
-                        needs=(algebra(use("given:diffusion", "c(point1)", a="point", i="point1")),),
-                    ),
-                ),
-            ),
-        ),
-        f"{NJET}, section 3.3",
-        ("sum-equal", "sum-exchange", "differentiate-under-integral"),
     ),
     Theorem(
         "residual-block-diffusion",

@@ -1,6 +1,6 @@
 """Finite scale channels and learned scales."""
 
-from .model import Given, Statement, Step, Theorem, algebra, use
+from .model import Given, Statement, Step, Theorem, algebra, consequence, use
 
 _ORDER = Step("order-types", names=("A", "E", "L"))
 _REAL3 = {"A": "real", "E": "real", "L": "real"}
@@ -64,13 +64,23 @@ CHANNELS = (
         "channel-logsumexp",
         "channels",
         "Logsumexp over a finite grid",
-        "The values differ by log((a + e)/(a + l)), sums of exponentials over shared, entering, leaving channels.",
+        "The values differ by log((a + e)/(a + l)), sums of exponentials over shared, entering, leaving channels: by at"
+        " most log(1 + e/a) up and log(1 + l/a) down.",
         Statement(
             {"a": "positive", "e": "positive", "l": "positive"},
-            ("log(a + e) - log(a + l) == log((a + e)/(a + l))",),
+            (
+                "log(a + e) - log(a + l) == log((a + e)/(a + l))",
+                "log((a + e)/a) >= log(a + e) - log(a + l)",
+                "log((a + l)/a) >= log(a + l) - log(a + e)",
+            ),
         ),
-        (algebra(),),
+        (
+            algebra(),
+            consequence(use("log-monotone", a="a + l", b="a"), needs=(algebra(),)),
+            consequence(use("log-monotone", a="a + e", b="a"), needs=(algebra(),)),
+        ),
         f"{LINDEBERG}, section 4.4",
+        ("log-monotone",),
     ),
 )
 LEARNED = (

@@ -3,7 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import borders, bounds, continuous, continuous2, discrete, errors, explicit, layers, learned, steering, wrong
+from . import (
+    aliasing,
+    borders,
+    bounds,
+    channels,
+    continuous,
+    continuous2,
+    discrete,
+    errors,
+    explicit,
+    layers,
+    learned,
+    steering,
+    wrong,
+)
 from .model import Refutation, Theorem
 from .parameters import Parameters
 
@@ -21,9 +35,11 @@ _ALL = (
     *explicit.THEOREMS,
     *steering.THEOREMS,
     *layers.THEOREMS,
+    *channels.THEOREMS,
     *discrete.THEOREMS,
     *borders.THEOREMS,
     *bounds.THEOREMS,
+    *aliasing.THEOREMS,
     *errors.THEOREMS,
     *learned.CHANNELS,
     *learned.LEARNED,

@@ -18,6 +18,7 @@ MAX_TERMS = 20_000
 MAX_POWER = 64
 MAX_POWER_TERMS = 5000
 MAX_BITS = 4000
+MAX_NESTING = 6
 
 
 class TooLargeError(FormulaError):
@@ -246,7 +247,17 @@ def raise_to(base: Poly, exponent: Poly, kinds: Kinds) -> Poly:
     if not whole and not positive(rest, kinds):
         raise FormulaError("a power with a non-integer exponent needs a base known to be positive")
     atom: Atom = ("sum", freeze(rest))
+    if _nesting(atom) > MAX_NESTING:
+        raise TooLargeError("sums are nested too deep in powers")
     return times(result, _settle({atom: frozen}, [atom]))
+
+
+def _nesting(value: object) -> int:
+    """How many sums stand in each other."""
+    if not isinstance(value, (tuple, frozenset)):
+        return 0
+    own = isinstance(value, tuple) and bool(value) and value[0] == "sum"
+    return own + max(map(_nesting, value), default=0)
 
 
 def _monomial_power(term: tuple[Monomial, Fraction], exponent: Exponent, whole: bool, kinds: Kinds) -> Poly:

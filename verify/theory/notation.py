@@ -32,7 +32,7 @@ LETTERS = dict(
         strict=True,
     )
 )
-SUPERSCRIPTS = str.maketrans("0123456789-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ")
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 THIN = "\u2009"
 
 
@@ -166,14 +166,13 @@ def plain(box: Box) -> str:
             return box.text
         case "sign":
             character = box.inner[0].text
-            spaced = (
-                f"{character} " if character == "," else f" {character} " if character in "=≥≤>+−↦⇔∧∨" else character
-            )
-            return " " if character == THIN else spaced
+            if character in "=≥≤>+−↦⇔∧∨":
+                return f" {character} "
+            return {",": ", ", THIN: " "}.get(character, character)
         case "frac":
             return f"{_tight(box.inner[0])}/{_tight(box.inner[1])}"
         case "sup":
-            if inner[1].translate(SUPERSCRIPTS) != inner[1] and not set(inner[1]) - set("0123456789"):
+            if inner[1].isdecimal():
                 return inner[0] + inner[1].translate(SUPERSCRIPTS)
             return f"{inner[0]}^{_tight(box.inner[1])}"
         case "sub":

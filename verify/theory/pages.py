@@ -7,24 +7,28 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from .blocks import Block, blocks, results
-from .notation import Box, latex, mathml, plain
+from .notation import LETTERS, Box, latex, mathml, plain, row
 from .open import OPEN
-from .render import build, relation_box
+from .render import SIGNS, build, relation_box
 from .terms import Relation, parse, parse_relation
 
 if TYPE_CHECKING:
     from . import session
     from .derivation import Derivation
 
-SHOWN = 3
+CLAIMS_IN_TABLE = 3
+RELATIONS = {latex_sign for latex_sign, _ in SIGNS.values()}
+WIDTH = 100  # characters of a formula on a line
 STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;max-width:62em;padding:0 1em;color:#222;background:#fff}
 h1{font-size:1.5em;margin:.2em 0}h2{font-size:1.25em;margin:2em 0 .3em}h3{font-size:1em;margin:1.2em 0 .2em;color:#444}
 p{margin:.35em 0}.formula{overflow-x:auto;overflow-y:hidden;padding:.15em 0 .15em 1.2em}.in{margin-left:1.4em}
 math{font-size:1.08em}code{font-size:.95em}a{color:#0b5394}
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
+table{border-collapse:collapse;margin:1em 0}
+td,th{padding:.25em .7em;border:1px solid #ccc;text-align:left;vertical-align:top}
 .proved{color:#0a6b2d}.refuted{color:#b00020}.unknown{color:#8a5a00}
-section{border-top:1px solid #ddd;margin-top:2em}section:first-child{border:0;margin:0}td.claims{border-bottom:2px solid #999;max-width:60em;overflow-x:auto;overflow-y:hidden;padding:.5em 1.5em}
+section{border-top:1px solid #ddd;margin-top:2em}section:first-child{border:0;margin:0}
+td.claims{border-bottom:2px solid #999;max-width:60em;overflow-x:auto;overflow-y:hidden;padding:.5em 1.5em}
 """
 
 
@@ -72,16 +76,20 @@ def markdown(found: Derivation) -> str:
             lines += ["", f"$${latex(box)}$$"]
         elif block.words:
             tail = f" ${latex(box)}$" if box is not None else ""
-            lines += ["", _sentence(block, "`{}`".format, _plain) + tail]
+            lines += ["", _sentence(block, "`{}`".format, _markdown_words) + tail]
     return "\n".join(lines) + "\n"
 
 
-def _plain(words: str) -> str:
+def _markdown_words(words: str) -> str:
     """Words in which Markdown sees no emphasis."""
     return words.replace("*", r"\*").replace("_", r"\_")
 
 
-TEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}"})
+TEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}", "′": "$'$"}
+    | {letter: f"$\\{name}$" for name, letter in LETTERS.items()}
+)
 
 
 def latex_document(found: Derivation) -> str:
@@ -130,13 +138,22 @@ def fragment(
         if block.kind == "heading":
             lines.append(f"<h{level + 1}>{escape(block.words)}</h{level + 1}>")
         elif block.formula is not None and box is not None:
-            lines.append(
-                f"<div class='formula{' in' if block.level else ''}'><math display='block'>{mathml(box)}</math></div>"
-            )
+            lines += [
+                f"<div class='formula{' in' if block.level else ''}'><math display='block'>{mathml(part)}</math></div>"
+                for part in _broken(box)
+            ]
         elif block.words:
             tail = f" <math displaystyle='true'>{mathml(box)}</math>" if box is not None else ""
             lines.append(f"<p{css}>{_sentence(block, link, escape)}{tail}</p>")
     return "\n".join([*lines, "</section>"])
+
+
+def _broken(box: Box) -> list[Box]:
+    """A relation too wide for the page in two lines, the second from its sign on."""
+    match box.inner:
+        case (left, Box("sign", middle) as relation, right) if middle in RELATIONS and len(plain(box)) > WIDTH:
+            return [left, row(relation, right)]
+    return [box]
 
 
 def document(title: str, body: str) -> str:
@@ -177,8 +194,8 @@ def theory_page(summary: str, rows: Sequence[tuple[session.Row, Derivation]], to
         lines = "".join(_line(row, found) for row, found in rows if row.topic == topic)
         if lines:
             parts.append(
-                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>id</th><th>theorem</th><th>verdict</th>"
-                f"<th>seconds</th><th>assumptions</th></tr>{lines}</table>"
+                f"<h2>{escape(title[:1].upper() + title[1:])}</h2><table><tr><th>id</th><th>theorem</th>"
+                f"<th>verdict</th><th>seconds</th><th>assumptions</th></tr>{lines}</table>"
             )
     unproved = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in OPEN.items())
     if unproved:
@@ -188,9 +205,9 @@ def theory_page(summary: str, rows: Sequence[tuple[session.Row, Derivation]], to
 
 
 def _line(row: session.Row, found: Derivation) -> str:
-    claims = [relation_box(parse_relation(claim)) for claim in results(found)[:SHOWN]]
-    shown = "".join(f"<div><math displaystyle='true'>{mathml(box)}</math></div>" for box in claims)
-    more = "<div>…</div>" if len(results(found)) > SHOWN else ""
+    boxes = [b for claim in results(found)[:CLAIMS_IN_TABLE] for b in _broken(relation_box(parse_relation(claim)))]
+    shown = "".join(f"<div><math displaystyle='true'>{mathml(box)}</math></div>" for box in boxes)
+    more = "<div>…</div>" if len(results(found)) > CLAIMS_IN_TABLE else ""
     return (
         f"<tr><td><a href='#{escape(found.anchor)}'>{escape(row.name)}</a></td><td>{escape(found.title)}</td>"
         f"<td class='{row.verdict}'>{row.verdict} {escape(row.reason)}</td><td>{row.seconds:.3f}</td>"

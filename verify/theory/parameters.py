@@ -9,7 +9,7 @@ from typing import Any
 NAMES = ("ndim", "order", "norm_power")
 DEFAULTS: dict[str, Any] = {"ndim": 2, "order": 2, "norm_power": Fraction(1)}
 RANGES = {"ndim": (1, 3), "order": (0, 6)}
-LARGEST_POWER = 100
+LARGEST_POWER, LARGEST_DENOMINATOR = 9, 16  # what the checker has room for at every order
 RATIONAL = re.compile(r"[+-]?\d{1,12}(/\d{1,12}|\.\d{1,12})?\Z", re.ASCII)
 
 
@@ -31,7 +31,7 @@ class Parameters:
         found: dict[str, Any] = {}
         for name, value in values.items():
             if name not in NAMES:
-                raise ValueError(f"derive: parameter must be one of {', '.join(NAMES)}, got {str(name)[:40]!r}")
+                raise ValueError(f"specialise: parameter must be one of {', '.join(NAMES)}, got {str(name)[:40]!r}")
             if value is not None:
                 found[name] = _power(value) if name == "norm_power" else _whole(name, value)
         return cls(**found)
@@ -55,19 +55,22 @@ def _rational(name: str, value: Any) -> Fraction:
             return Fraction(text)
     except ZeroDivisionError:
         pass
-    raise ValueError(f"derive: {name} must be a rational number as in 2, 1/2 or 0.5, got {str(value)[:40]!r}")
+    raise ValueError(f"specialise: {name} must be a rational number as in 2, 1/2 or 0.5, got {str(value)[:40]!r}")
 
 
 def _whole(name: str, value: Any) -> int:
     number = _rational(name, value)
     low, high = RANGES[name]
     if number.denominator != 1 or not low <= number <= high:
-        raise ValueError(f"derive: {name} must be a whole number from {low} to {high}, got {value}")
+        raise ValueError(f"specialise: {name} must be a whole number from {low} to {high}, got {value}")
     return int(number)
 
 
 def _power(value: Any) -> Fraction:
     number = _rational("norm_power", value)
-    if abs(number) > LARGEST_POWER or number.denominator > LARGEST_POWER:
-        raise ValueError(f"derive: norm_power must be at most {LARGEST_POWER}, as its denominator, got {value}")
+    if abs(number) > LARGEST_POWER or number.denominator > LARGEST_DENOMINATOR:
+        raise ValueError(
+            f"specialise: norm_power must have size at most {LARGEST_POWER} and denominator at most"
+            f" {LARGEST_DENOMINATOR}, got {value}"
+        )
     return number

@@ -1,6 +1,6 @@
 """Normal forms back into formulas, and facts with their values put in: what a written-out derivation shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
@@ -8,14 +8,14 @@ from .axioms import AXIOMS
 from .calculus import expand_relation
 from .library import THEOREMS
 from .model import Theorem, Use
-from .normal import UNIT, E, Exponent, Kinds, Monomial, Poly, thaw
+from .normal import UNIT, E, Exponent, Kinds, Monomial, Poly, names_in, thaw
 from .terms import (
-    ONE,
     ZERO,
     Relation,
     Term,
     add,
     apply,
+    folded,
     free_names,
     mul,
     number,
@@ -27,80 +27,78 @@ from .terms import (
     symbol,
 )
 
-BOUND = "uvw"
+BOUND = "uvwpqabcdefghijklmn"
 
 
-def term_of(poly: Poly, depth: int = 0) -> Term:
-    """A normal form as a formula: what all terms share stands before the sum. `depth` counts integrals around."""
-    if not poly:
-        return number(0)
-    shared = cast(Monomial, frozenset.intersection(*poly)) if len(poly) > 1 else UNIT
-    rest = add(*sorted((_monomial(m - shared, c, depth) for m, c in poly.items()), key=_size))
-    return mul(_monomial(shared, Fraction(1), depth), rest) if shared else rest
+def term_of(poly: Poly) -> Term:
+    """A normal form as a formula: what all terms share stands before the sum."""
+    taken = frozenset[str]().union(*(names_in((a, e)) for m in poly for a, e in m))
+    return _Writer([name for name in BOUND if name not in taken]).sum(poly, 0)
 
 
 def _size(term: Term) -> tuple[int, str]:
     return len(str(term)), str(term)
 
 
-def _monomial(monomial: Monomial, coefficient: Fraction, depth: int) -> Term:
-    return mul(number(coefficient), *sorted((_power(a, e, depth) for a, e in monomial), key=_size))
+class _Writer:
+    """Writes normal forms; `bound` names the variables of integrals and sums, from the outside in."""
 
+    def __init__(self, bound: Sequence[str]) -> None:
+        self.bound = bound
 
-def _power(atom: tuple[Any, ...], value: Exponent, depth: int) -> Term:
-    exponent = _exponent(value, depth)
-    return apply("exp", exponent) if atom == E else power(_atom(atom, depth), exponent)
+    def sum(self, poly: Poly, depth: int) -> Term:
+        """The whole; `depth` counts the integrals around."""
+        if not poly:
+            return ZERO
+        shared = cast(Monomial, frozenset.intersection(*poly)) if len(poly) > 1 else UNIT
+        rest = add(*sorted((self.monomial(m - shared, c, depth) for m, c in poly.items()), key=_size))
+        return mul(self.monomial(shared, Fraction(1), depth), rest) if shared else rest
 
+    def monomial(self, monomial: Monomial, coefficient: Fraction, depth: int) -> Term:
+        """One term, short factors first."""
+        return mul(number(coefficient), *sorted((self.power(a, e, depth) for a, e in monomial), key=_size))
 
-def _exponent(value: Exponent, depth: int) -> Term:
-    return number(value) if isinstance(value, Fraction) else term_of(thaw(value), depth)
+    def power(self, atom: tuple[Any, ...], value: Exponent, depth: int) -> Term:
+        """An atom to its exponent."""
+        exponent = self.value(value, depth)
+        return apply("exp", exponent) if atom == E else power(self.atom(atom, depth), exponent)
 
+    def value(self, value: Exponent, depth: int) -> Term:
+        """An exponent or an argument."""
+        return number(value) if isinstance(value, Fraction) else self.sum(thaw(value), depth)
 
-def _atom(atom: tuple[Any, ...], depth: int) -> Term:
-    kind, *rest = atom
-    match kind:
-        case "var":
-            name = str(rest[0])
-            return symbol(BOUND[int(name.removeprefix("bound."))] if name.startswith("bound.") else name)
-        case "-1" | "prime":
-            return number(rest[0] if rest else -1)
-        case "log":
-            return apply("log", _atom(rest[0], depth))
-        case "app":
-            name, orders, *args = rest
-            values = [_exponent(a, depth) for a in args]
-            return apply(name, *values, index=tuple(_exponent(o, depth) for o in orders))
-        case "Int" | "Sum":
-            body = _monomial(rest[0], Fraction(1), depth + 1)
-            return apply(kind, body, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
-        case "Sup" | "Max":
-            inner = _exponent(rest[0], depth + 1)
-            return apply(kind, inner, symbol(BOUND[depth]), *(_exponent(r, depth) for r in rest[1:]))
-    inner = _exponent(rest[0], depth)  # of a sum under a power, cos, sin, fact
-    return inner if kind == "sum" else apply(kind, inner)
+    def atom(self, atom: tuple[Any, ...], depth: int) -> Term:
+        """An atom of the normal form, see `normal`."""
+        kind, *rest = atom
+        match kind:
+            case "var":
+                name = str(rest[0])
+                return symbol(self.bound[int(name.removeprefix("bound."))] if name.startswith("bound.") else name)
+            case "-1" | "prime":
+                return number(rest[0] if rest else -1)
+            case "log":
+                return apply("log", self.atom(rest[0], depth))
+            case "app":
+                name, orders, *args = rest
+                values = [self.value(a, depth) for a in args]
+                return apply(name, *values, index=tuple(self.value(o, depth) for o in orders))
+            case "Int" | "Sum" | "Sup" | "Max":
+                linear = kind in ("Int", "Sum")
+                inner = self.monomial(rest[0], Fraction(1), depth + 1) if linear else self.value(rest[0], depth + 1)
+                return apply(kind, inner, symbol(self.bound[depth]), *(self.value(r, depth) for r in rest[1:]))
+        inner = self.value(rest[0], depth)  # of a sum under a power, cos, sin, fact
+        return inner if kind == "sum" else apply(kind, inner)
 
 
 def tidy(term: Term) -> Term:
-    """The same formula with x^1 and x^0 gone, numbers in a sum added up, and values put in where At says so."""
+    """The same formula with its numbers worked out, x^1 and x^0 gone, and values put in where At says so."""
     term = Term(term.head, term.data, tuple(map(tidy, term.args)))
-    if term.head == "pow":
-        return ONE if term.args[1] == ZERO else power(*term.args)
-    if term.head == "mul":
-        return mul(*term.args)
-    if term.head == "add":
-        numbers = [a.data for a in _summands(term) if isinstance(a.data, Fraction)]
-        rest = [a for a in _summands(term) if not isinstance(a.data, Fraction)]
-        return add(*rest, number(sum(numbers, Fraction(0))))
     if term.head == "app" and parts(term)[0] == "At":
         body, variable, value = parts(term)[2]
         renamed = value.head == "sym" and str(value.data) not in free_names(body)
         if renamed or variable not in _differentiated(body):
             return tidy(substitute(body, {str(variable.data): value}))
-    return term
-
-
-def _summands(term: Term) -> list[Term]:
-    return [s for a in term.args for s in _summands(a)] if term.head == "add" else [term]
+    return folded(term)
 
 
 def _differentiated(term: Term) -> set[Term]:

@@ -148,7 +148,9 @@ def _product(term: Term, level: int) -> Box:
         below.insert(0, number(coefficient.denominator))
     if coefficient.numerator != 1 or not (above or below or integrals):
         above.insert(0, number(coefficient.numerator))
-    boxes = [_factors(above)] if above or below else []
+    if not (below or integrals or negative) and len(above) == 1:
+        return build(above[0], level)
+    boxes = [_factors(above, 0 if below else 1)] if above or below else []
     if below:
         boxes = [Box("frac", "", (*boxes, _factors(below)))]
     for i, integral in enumerate(integrals, 1):
@@ -158,18 +160,22 @@ def _product(term: Term, level: int) -> Box:
     return fence(box) if level >= 2 or (level and (negative or integrals)) else box
 
 
-def _factors(factors: Sequence[Term]) -> Box:
+def _factors(factors: Sequence[Term], alone: int = 0) -> Box:
+    """Factors side by side; `alone` is the level of a single one."""
     if not factors:
         return Box("number", "1")
     if len(factors) == 1:
-        return build(factors[0])
+        return build(factors[0], alone)
     boxes: list[Box] = []
-    for i, factor in enumerate(factors):
-        digits = factor.head == "num" or (factor.head == "pow" and factor.args[0].head == "num")
-        if i:
-            boxes.append(sign(r"\cdot", "·") if digits else SPACE)
+    for factor in sorted(factors, key=lambda f: not _is_number(f)):
+        if boxes:
+            boxes.append(sign(r"\cdot", "·") if _is_number(factor) else SPACE)
         boxes.append(build(factor, 1))
     return row(*boxes)
+
+
+def _is_number(term: Term) -> bool:
+    return term.head == "num" or (term.head == "pow" and term.args[0].head == "num")
 
 
 def _power(term: Term, level: int) -> Box:

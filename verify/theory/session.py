@@ -1,7 +1,7 @@
 """Runs the whole library: sympy proves, the independent checker re-checks, refutations are evaluated."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from .witness import evaluate_witness
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `parameters` empty: with symbols."""
+    """One line of the table; `parameters` empty: with symbols.
+
+    `failed`: not merely open, but the prover and the checker disagree, or a wrong statement holds at its witness.
+    """
 
     id: str
     topic: str
@@ -28,6 +31,7 @@ class Row:
     assumptions: tuple[str, ...]
     reason: str = ""
     parameters: Parameters = Parameters()  # noqa: RUF009 frozen
+    failed: bool = False
 
     @property
     def name(self) -> str:
@@ -42,12 +46,9 @@ class Row:
 Outcome = tuple[Row, dict[str, Any] | None]  # the line, and what goes into the proof file
 
 
-def run(progress: Callable[[Row], None] = lambda row: None) -> tuple[list[Row], dict[str, Any]]:
-    """Prove and re-check everything; the table and the proof file of what was proved and refuted."""
-    found = []
-    for outcome in outcomes():
-        progress(outcome[0])
-        found.append(outcome)
+def run() -> tuple[list[Row], dict[str, Any]]:
+    """The table of everything, and the proof file of what was proved and refuted."""
+    found = list(outcomes())
     return [row for row, _ in found], collection([item for _, item in found if item is not None])
 
 
@@ -73,7 +74,7 @@ def decide(theorem: Theorem, parameters: Parameters, established: dict[str, Stat
     from .prover import prove
 
     began = time.perf_counter()
-    reason, count, item = "", 0, None
+    reason, count, item, failed = "", 0, None, False
     outcome = prove(theorem, THEOREMS)
     if not outcome.proved:
         reason = f"the prover does not close {outcome.failed}"
@@ -82,10 +83,10 @@ def decide(theorem: Theorem, parameters: Parameters, established: dict[str, Stat
         try:
             count = check_theorem(item, established)
         except ProofError as error:
-            reason, item = f"the checker: {error}", None
+            reason, item, failed = f"the checker: {error}", None, True
     verdict = "unknown" if reason else "proved"
     seconds = time.perf_counter() - began
-    return Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason, parameters), item
+    return Row(theorem.id, theorem.topic, verdict, seconds, count, theorem.axioms, reason, parameters, failed), item
 
 
 def decide_wrong(wrong: Refutation, parameters: Parameters) -> Outcome:
@@ -102,7 +103,7 @@ def decide_wrong(wrong: Refutation, parameters: Parameters) -> Outcome:
     except (FormulaError, ProofError) as error:
         reason, item = str(error), None
     verdict, seconds = "unknown" if reason else "refuted", time.perf_counter() - began
-    return Row(wrong.id, "wrong statements", verdict, seconds, 1, (), reason, parameters), item
+    return Row(wrong.id, "wrong statements", verdict, seconds, 1, (), reason, parameters, bool(reason)), item
 
 
 def summary(rows: Sequence[Row]) -> str:

@@ -12,14 +12,14 @@ from .axioms import AXIOMS
 from .library import THEOREMS
 from .model import Given, Names, Statement, Step, Theorem, Use, algebra, use
 from .parameters import DEFAULTS, NAMES, Parameters
-from .terms import free_names, parse, parse_relation, substitute
-from .written import Explicit, Line
+from .terms import Term, folded, free_names, parse, parse_relation, substitute
+from .written import Line, WrittenOut
 
-Builder = Callable[..., Explicit]  # of the theorem, the parameters, and each of its own parameters by name
+Builder = Callable[..., WrittenOut]  # of the theorem, the parameters, and each of its own parameters by name
 ALL = NAMES
 BUILDERS: dict[str, tuple[tuple[str, ...], Builder]] = {
-    "scale-covariance": (ALL, written_covariance.covariance_written_out),
-    "normalisation-factor": (ALL, written_covariance.factor_written_out),
+    "scale-covariance": (ALL, written_covariance.scale_covariance),
+    "normalisation-factor": (ALL, written_covariance.normalisation_factor),
     "diffusion-equation": (("ndim",), written_gauss.diffusion),
     "unit-mass-ndim": (("ndim",), written_gauss.unit_mass),
     "fourier-transform": (("ndim",), written_gauss.fourier),
@@ -45,6 +45,11 @@ SYMBOLS: dict[str, Names] = {
     "layer-mean": {"ndim": "N"},
     "layer-spatial-maximum": {"ndim": "N"},
     "layer-sigma-gradient": {"norm_power": "p"},
+    "closed-form-bound": {"order": "n"},
+    "closed-form-constants": {"order": "n"},
+    "aliasing": {"order": "n"},
+    "alias-decay": {"order": "n"},
+    "off-grid": {"ndim": "N"},
 }
 
 
@@ -68,7 +73,7 @@ def _symbols(theorem: Theorem) -> Names:
     return {**SYMBOLS.get(theorem.id, {}), **theorem.parameters}
 
 
-def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
+def specialise(theorem: Theorem, chosen: Parameters) -> WrittenOut:
     """The theorem at the chosen values; those left out take the library's defaults (2, 2, 1).
 
     Raises:
@@ -78,23 +83,24 @@ def specialise(theorem: Theorem, chosen: Parameters) -> Explicit:
     foreign = [n for n in chosen.strings() if n not in known]
     if foreign:
         has = f"has the parameters {', '.join(known)}" if known else "has no parameters"
-        raise ValueError(f"derive: {theorem.id} {has}, got {foreign[0]}; leave it out")
+        raise ValueError(f"specialise: {theorem.id} {has}, got {foreign[0]}; leave it out")
     filled = Parameters(**{n: DEFAULTS[n] if getattr(chosen, n) is None else getattr(chosen, n) for n in known})
     if theorem.id in BUILDERS:
         return BUILDERS[theorem.id][1](theorem, filled, **{n: getattr(filled, n) for n in known})
     return _with_numbers(theorem, filled)
 
 
-def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
-    """The general proof with the numbers put in; what it shows by induction becomes an instance of the general claim."""
+def _with_numbers(theorem: Theorem, p: Parameters) -> WrittenOut:
+    """The general proof with the numbers put in; what it shows by induction is an instance of the general claim."""
     old = theorem.statement
     numbers = {_symbols(theorem)[name]: value for name, value in p.strings().items()}
     universal = {v for given in old.given.values() for v in given.for_all}
     put_in = {k: parse(v) for k, v in numbers.items()}
 
-    def relation(text: str) -> str:
-        parsed = parse_relation(text)
-        return f"{substitute(parsed.left, put_in)} {parsed.op} {substitute(parsed.right, put_in)}"
+    def relation(text: str, kept: Collection[str] = ()) -> str:
+        parsed, values = parse_relation(text), {k: v for k, v in put_in.items() if k not in kept}
+        left, right = (_folded(substitute(side, values)) for side in (parsed.left, parsed.right))
+        return f"{left} {parsed.op} {right}"
 
     def formula(text: str) -> str:
         return str(substitute(parse(text), put_in))
@@ -112,15 +118,12 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
         {k: v for k, v in old.variables.items() if k not in numbers or k in universal},
         (),
         {k: formula(v) for k, v in old.definitions.items()},
-        {
-            k: g if set(g.for_all) & numbers.keys() else Given(relation(g.formula), g.for_all)
-            for k, g in old.given.items()
-        },
+        {k: Given(relation(g.formula, g.for_all), g.for_all) for k, g in old.given.items()},
     )
     lines = []
     lemmas = theorem.lemmas
     for i, (claim, own) in enumerate(zip(old.claims, theorem.proof, strict=True), 1):
-        if own.by == "induction":
+        if own.by == "induction" and own.variable in numbers:
             values = {n: v for n, v in numbers.items() if n in _names(claim, old)}
             lemmas = (*lemmas, theorem.id)
             proof = algebra(use(f"{theorem.id}/{i}", **values))
@@ -130,6 +133,10 @@ def _with_numbers(theorem: Theorem, p: Parameters) -> Explicit:
     return written.written(theorem, p, statement, lines, theorem.axioms, tuple(dict.fromkeys(lemmas)))
 
 
+def _folded(term: Term) -> Term:
+    return folded(Term(term.head, term.data, tuple(map(_folded, term.args))))
+
+
 def _free_in(fact: str, statement: Statement) -> Collection[str]:
     """The variables of a hypothesis, an axiom or a lemma that a proof may replace."""
     if fact.startswith("given:"):
@@ -137,7 +144,7 @@ def _free_in(fact: str, statement: Statement) -> Collection[str]:
     lemma, _, claim = fact.partition("/")
     if claim:
         return _names(THEOREMS[lemma].statement.claims[int(claim) - 1], THEOREMS[lemma].statement)
-    return AXIOMS[fact].variables
+    return AXIOMS[fact].variables if fact in AXIOMS else ()  # an induction hypothesis holds as it stands
 
 
 def _names(claim: str, statement: Statement) -> frozenset[str]:

@@ -60,18 +60,20 @@ def respelled(a: Relation, b: Relation, kinds: Kinds) -> bool:
         return True
     if empty(b) and not empty(a):
         return False
-    return _alike(a, b, kinds) or (a.op == b.op == "==" and _alike(a, Relation(b.right, b.op, b.left), kinds))
+    if _sides_alike(a, b, kinds):
+        return True
+    return a.op == b.op == "==" and _sides_alike(a, Relation(b.right, b.op, b.left), kinds)
 
 
-def _alike(a: Relation, b: Relation, kinds: Kinds) -> bool:
-    if a.op != b.op:
+def _sides_alike(a: Relation, b: Relation, kinds: Kinds) -> bool:
+    return a.op == b.op and alike(a.left, b.left, kinds) and alike(a.right, b.right, kinds)
+
+
+def alike(a: Term, b: Term, kinds: Kinds) -> bool:
+    """The same formula with sums commuted, products expanded or bound variables renamed."""
+    if spelling(a) == spelling(b):
+        return True
+    try:
+        return shape(a, kinds) == shape(b, kinds)
+    except FormulaError:
         return False
-    for first, second in ((a.left, b.left), (a.right, b.right)):
-        if spelling(first) == spelling(second):
-            continue
-        try:
-            if shape(first, kinds) != shape(second, kinds):
-                return False
-        except FormulaError:
-            return False
-    return True

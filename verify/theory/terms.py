@@ -19,11 +19,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 
 MAX_LENGTH = 4000
 MAX_NODES = 3000
+MAX_SIZE = 200_000
 MAX_DEPTH = 60
 MAX_DIGITS = 40
+MAX_FOLDED_POWER = 12
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
 BINDERS = ("Int", "Sum", "Sup", "Max")
 OPERATORS = ("D", "At", "Heat", *BINDERS)
@@ -47,8 +50,13 @@ class Term:
     data: object = None
     args: "tuple[Term, ...]" = ()
     free: frozenset[str] = field(init=False, compare=False, repr=False)
+    size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        size = 1 + sum(a.size for a in self.args)
+        if size > MAX_SIZE:
+            raise FormulaError("a formula grows too large when its derivatives are carried out")
+        object.__setattr__(self, "size", size)
         object.__setattr__(self, "free", _free_names(self))
 
     def __str__(self) -> str:
@@ -238,6 +246,26 @@ def to_string(term: Term, level: int = 0) -> str:
     name, index, args = parts(term)
     subscript = f"[{', '.join(to_string(i) for i in index)}]" if index else ""
     return f"{name}{subscript}({', '.join(to_string(a) for a in args)})"
+
+
+def folded(term: Term) -> Term:
+    """The outermost sum, product or power with its numbers worked out; x^1 and x^0 gone."""
+    if term.head == "pow":
+        base, exponent = term.args
+        if exponent == ZERO:
+            return ONE
+        match base.data, exponent.data:
+            case Fraction() as value, Fraction(denominator=1) as times if value and abs(times) <= MAX_FOLDED_POWER:
+                return number(value ** int(times))
+        return power(base, exponent)
+    if term.head not in ("add", "mul"):
+        return term
+    parts_ = [t for a in term.args for t in (a.args if a.head == term.head else (a,))]
+    numbers = [p.data for p in parts_ if isinstance(p.data, Fraction)]
+    rest = [p for p in parts_ if not isinstance(p.data, Fraction)]
+    if term.head == "mul":
+        return mul(number(prod(numbers, start=Fraction(1))), *rest)
+    return add(*parts_) if len(numbers) < 2 else add(*rest, number(sum(numbers, Fraction(0))))
 
 
 def bound(term: Term) -> str | None:

@@ -21,7 +21,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Explicit:
+class WrittenOut:
     """A theorem written out.
 
     Attributes:
@@ -115,7 +115,7 @@ def written(
     axioms: tuple[str, ...] = (),
     lemmas: tuple[str, ...] = (),
     words: str = "",
-) -> Explicit:
+) -> WrittenOut:
     """The lines as claims of the statement, under the theorem's own id and source."""
     own = Theorem(
         theorem.id,
@@ -129,4 +129,4 @@ def written(
         lemmas,
         theorem.parameters,
     )
-    return Explicit(own, tuple(lines), p)
+    return WrittenOut(own, tuple(lines), p)

@@ -13,8 +13,8 @@ from .parameters import Parameters
 from .written import (
     PLACE,
     POINT,
-    Explicit,
     Line,
+    WrittenOut,
     hermite,
     indexed,
     iterated,
@@ -37,76 +37,80 @@ def _kernel(index: Sequence[int], points: Sequence[str], places: Sequence[str], 
     return "*".join(factors)
 
 
-def factor_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> Explicit:
-    """(S s)^(m p) d^a L'(S x; S s) = S^(m (p - 1)) s^(m p) d^a L(x; s) for every a of total order m."""
-    points, places = POINT[:ndim], PLACE[:ndim]
-    scaled = listed(points, "S*")
-    zero = (0,) * ndim
+def _definitions(points: Sequence[str], places: Sequence[str], order: int) -> dict[str, str]:
+    """The derivatives of the Gaussian kernel, and both smoothed images for any kernel K."""
     definitions = {"G_0(r)": "(2*pi)**(-1/2)*exp(-r**2/2)"}
     for k in range(1, order + 1):
-        sign = "-" if k % 2 else ""
-        definitions[f"G_{k}(r)"] = f"{sign}({hermite(k, 'r')})*G_0(r)"
-    image = f"f({listed(places)})"
-    resized = f"f({listed(places, after='/S')})"
-    for name, argument in (("L", image), ("Lp", resized)):
-        kernel = _kernel(zero, points, places, "s")
-        definitions[f"{name}({listed(points)}, s)"] = f"s**(-{ndim})*" + iterated(f"{argument}*{kernel}", places)
-    lines = []
-    for k in range(1, order + 1):
-        lines.append(
-            Line(
-                f"D(G_{k - 1}(r), r) == G_{k}(r)",
-                algebra(),
-                f"The derivative of order {k} of the Gaussian kernel: a Hermite polynomial times the kernel.",
-                False,
-            )
+        definitions[f"G_{k}(r)"] = f"{'-' * (k % 2)}({hermite(k, 'r')})*G_0(r)"
+    kernel = _kernel((0,) * len(points), points, places, "s")
+    for name, after in (("L", ""), ("Lp", "/S")):
+        smoothed = iterated(f"f({listed(places, after=after)})*{kernel}", places)
+        definitions[f"{name}({listed(points)}, s)"] = f"s**(-{len(points)})*{smoothed}"
+    return definitions
+
+
+def _three_lines(a: Sequence[int], points: Sequence[str], places: Sequence[str], norm_power: Fraction) -> list[Line]:
+    """One multi-index: differentiate, substitute, put together."""
+    ndim, order = len(a), sum(a)
+    weight, loss = order * norm_power, ndim + order
+    label = f"multi-index ({listed([str(k) for k in a])})"
+    before = f"f({listed(places, after='/S')})*{_kernel(a, [f'S*{x}' for x in points], places, '(S*s)')}"
+    after = iterated(f"f({listed(places)})*{_kernel(a, points, places, 's')}", places)
+    change, values = SUBSTITUTION[ndim - 1], {"h": f"lambda {listed(places)}: {before}"}
+    if ndim == 1:
+        values["N"] = "1"
+    left = f"{product(raised('(S*s)', weight))}{indexed('Lp', a)}({listed(points, 'S*')}, S*s)"
+    factors = product(raised("S", order * (norm_power - 1)), raised("s", weight))
+    return [
+        Line(
+            f"{indexed('L', a)}({listed(points)}, s) == s**(-{loss})*{after}",
+            algebra(),
+            f"Differentiate under the integral, {label}: each derivative of the kernel brings 1/s.",
+            False,
+        ),
+        Line(
+            f"{iterated(before, places)} == {raised('S', ndim)}*{after}",
+            algebra(use(change, **values)),
+            f"Substitute {listed(places, 'S ')} for {listed(places)}, {label}: the Jacobian is S^{ndim}, and S cancels"
+            " in the kernel.",
+            False,
+        ),
+        Line(
+            f"{left} == {factors}{indexed('L', a)}({listed(points)}, s)",
+            algebra(use(change, f"(S*s)**({weight - loss})", **values)),
+            f"Together, {label}: S to the power {weight} from the normalisation, -{loss} from the kernel and its"
+            f" derivatives, {ndim} from the Jacobian.",
+        ),
+    ]
+
+
+def normalisation_factor(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> WrittenOut:
+    """(S s)^(m p) d^a L'(S x; S s) = S^(m (p - 1)) s^(m p) d^a L(x; s) for every a of total order m."""
+    points, places = POINT[:ndim], PLACE[:ndim]
+    lines = [
+        Line(
+            f"D(G_{k - 1}(r), r) == G_{k}(r)",
+            algebra(),
+            f"The derivative of order {k} of the Gaussian kernel: a Hermite polynomial times the kernel.",
+            False,
         )
-    weight = order * norm_power
-    change = SUBSTITUTION[ndim - 1]
-    normalised, plain = raised("(S*s)", weight), raised("s", weight)
-    jacobian, factor = raised("S", ndim), raised("S", order * (norm_power - 1))
+        for k in range(1, order + 1)
+    ]
     for a in multi_indices(ndim, order):
-        label = f"multi-index ({listed([str(k) for k in a])})"
-        integrand = f"{resized}*{_kernel(a, [f'S*{x}' for x in points], places, '(S*s)')}"
-        result = iterated(f"{image}*{_kernel(a, points, places, 's')}", places)
-        values = {"h": f"lambda {listed(places)}: {integrand}"} | ({"N": "1"} if ndim == 1 else {})
-        lines += [
-            Line(
-                f"{indexed('L', a)}({listed(points)}, s) == s**(-{ndim + order})*{result}",
-                algebra(),
-                f"Differentiate under the integral, {label}: each derivative of the kernel brings 1/s.",
-                False,
-            ),
-            Line(
-                f"{iterated(integrand, places)} == {jacobian}*{result}",
-                algebra(use(change, **values)),
-                f"Substitute S {', S '.join(places)} for {', '.join(places)}, {label}: the Jacobian is S^{ndim}, and S"
-                " cancels in the kernel.",
-                False,
-            ),
-            Line(
-                f"{product(normalised)}{indexed('Lp', a)}({scaled}, S*s) == {product(factor, plain)}{indexed('L', a)}({listed(points)}, s)",
-                algebra(use(change, f"(S*s)**({weight - ndim - order})", **values)),
-                f"Together, {label}: S to the power {weight} from the normalisation, -{ndim + order} from the kernel and"
-                f" its derivatives, {ndim} from the Jacobian.",
-            ),
-        ]
+        lines += _three_lines(a, points, places, norm_power)
     variables = {"S": "positive", "s": "positive", "r": "real", "f": "function", "K": "function"}
-    return written(
-        theorem,
-        p,
-        Statement(variables | dict.fromkeys(points, "real"), (), definitions),
-        lines,
-        (change, "differentiate-under-integral"),
-        words="The image f'(x) = f(x/S) smoothed with S s against f smoothed with s, for every multi-index of total order"
-        f" {order}. L' is the smoothed f', K any kernel profile; for the Gaussian one its derivatives are the G_k.",
+    statement = Statement(variables | dict.fromkeys(points, "real"), (), _definitions(points, places, order))
+    words = (
+        "The image f'(x) = f(x/S) smoothed with S s against f smoothed with s, for every multi-index of total order"
+        f" {order}. L' is the smoothed f', K any kernel profile; for the Gaussian one its derivatives are the G_k."
     )
+    return written(theorem, p, statement, lines, (SUBSTITUTION[ndim - 1], "differentiate-under-integral"), words=words)
 
 
-def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> Explicit:
+def scale_covariance(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> WrittenOut:
     """Covariance itself: proved for norm_power 1 or order 0, else refuted with the factor that survives."""
     if order == 0 or norm_power == 1:
-        return factor_written_out(theorem, p, ndim, order, norm_power)
+        return normalisation_factor(theorem, p, ndim, order, norm_power)
     points = POINT[:ndim]
     index = (order,) + (0,) * (ndim - 1)
     axes = listed(repeated(index, points))
@@ -133,5 +137,5 @@ def covariance_written_out(theorem: Theorem, p: Parameters, ndim: int, order: in
         },
         theorem.id,
     )
-    found = factor_written_out(FACTOR, p, ndim, order, norm_power)
-    return Explicit(found.theorem, found.lines, p, wrong, raised("S", order * (norm_power - 1)))
+    found = normalisation_factor(FACTOR, p, ndim, order, norm_power)
+    return WrittenOut(found.theorem, found.lines, p, wrong, raised("S", order * (norm_power - 1)))

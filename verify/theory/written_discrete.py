@@ -7,7 +7,7 @@ from math import comb
 from .discrete import SYMBOL
 from .model import Statement, Theorem, Use, algebra, use
 from .parameters import Parameters
-from .written import Explicit, Line, product, raised, written
+from .written import Line, WrittenOut, product, raised, written
 
 SECOND = "(2*cos(w) - 2)"
 
@@ -18,7 +18,7 @@ def _symbols(*orders: int) -> dict[str, str]:
     return {f"lam_{n}(w)": f"{product(odd[n])}{raised(SECOND, n // 2)}" for n in orders}
 
 
-def operator_table(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+def operator_table(theorem: Theorem, p: Parameters, order: int) -> WrittenOut:
     """dP_n/dv = 1/2 P_n D_2 and the semigroup, with the symbol of order n."""
     symbol = f"lam_{order}(w)"
     lines = [
@@ -52,10 +52,10 @@ def _multiples(axiom: str, weights: Mapping[int, Fraction | int], factor: str) -
     return uses
 
 
-def even_difference(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+def even_difference(theorem: Theorem, p: Parameters, order: int) -> WrittenOut:
     """The taps of the even difference summed up: its symbol is a power of that of the second difference."""
     if order % 2:
-        raise ValueError(f"derive: order of {theorem.id} must be even, got {order}")
+        raise ValueError(f"specialise: order of {theorem.id} must be even, got {order}")
     half = order // 2
     weights = {j: tap if j == 0 else 2 * tap for j, tap in _taps(half).items()}
     sum_ = " + ".join(f"({c})*cos({j}*w)" if j else f"({c})" for j, c in weights.items())
@@ -69,7 +69,7 @@ def even_difference(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     return written(theorem, p, Statement({"w": "real"}, ()), [line], ("cosine-sum",) if uses else (), (), words)
 
 
-def spectral_operator(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+def spectral_operator(theorem: Theorem, p: Parameters, order: int) -> WrittenOut:
     """The n-th difference of the cosines cos(w (i + 1/2)): its symbol times the cosine or, for odd n, the sine."""
     here, odd, half = "w*(i + 1/2)", order % 2, order // 2
     even = _taps(half)
@@ -105,7 +105,7 @@ def spectral_operator(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     return written(theorem, p, Statement({"w": "real", "i": "integer"}, ()), [line], axioms, (), words)
 
 
-def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """On a product of axes the second differences add."""
     names = [f"w_{i}" for i in range(1, ndim + 1)]
     symbol = "*".join(f"T({w}, v)" for w in names)
@@ -119,7 +119,7 @@ def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     return written(theorem, p, Statement(variables, (), SYMBOL), [line], words=words)
 
 
-def sigma_gradient(theorem: Theorem, p: Parameters, order: int, norm_power: Fraction) -> Explicit:
+def sigma_gradient(theorem: Theorem, p: Parameters, order: int, norm_power: Fraction) -> WrittenOut:
     """S d/ds H_n = n p H_n + s^(n p + 2) lambda_(n+2) T."""
     weight = order * norm_power
     factor = product(raised("s", weight))
@@ -135,7 +135,7 @@ def sigma_gradient(theorem: Theorem, p: Parameters, order: int, norm_power: Frac
     return written(theorem, p, statement, [line], words=words)
 
 
-def error_expansion(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+def error_expansion(theorem: Theorem, p: Parameters, order: int) -> WrittenOut:
     """The leading relative error of the discrete jet of that order."""
     odd, pairs = order % 2, order // 2
     ratio = product("exp(e**2*u**4/24 - e**4*u**6*r)", raised("(1 - e**2*u**2/6 + e**4*u**4*q)", odd))

@@ -5,8 +5,8 @@ from .model import Statement, Theorem, algebra, use
 from .parameters import Parameters
 from .written import (
     POINT,
-    Explicit,
     Line,
+    WrittenOut,
     dimensions,
     hermite,
     listed,
@@ -29,7 +29,7 @@ def _gaussian(points: tuple[str, ...]) -> dict[str, str]:
     return {f"g({listed(points)}, s)": f"(2*pi*s**2)**(-{ndim}/2)*exp(-({_square(points)})/(2*s**2))"}
 
 
-def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """D g/D s = s (g_xx + g_yy + ...)."""
     points = POINT[:ndim]
     g = f"g({listed(points)}, s)"
@@ -55,7 +55,7 @@ def diffusion(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     return written(theorem, p, Statement(variables, (), _gaussian(points)), lines, words=words)
 
 
-def unit_mass(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def unit_mass(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """The product of the integrals over the axes is one."""
     points = POINT[:ndim]
     mass = "Int(g1(u, s), u, 1)"
@@ -75,7 +75,7 @@ def unit_mass(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     return written(theorem, p, statement, lines, ("fubini",), ("unit-mass",), words)
 
 
-def fourier(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def fourier(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """The product of the transforms over the axes is exp(-s^2 |w|^2/2)."""
     names = [f"w_{i}" for i in range(1, ndim + 1)] if ndim > 1 else ["w"]
     transforms = [f"Int(g1(x, s)*cos({w}*x), x, 1)" for w in names]
@@ -96,7 +96,7 @@ def fourier(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     return written(theorem, p, statement, [line], axioms, ("fourier-transform",), words)
 
 
-def semigroup(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def semigroup(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """Completing the square in coordinates, the constants, and the transforms."""
     points = POINT[:ndim]
     shifts = ("u", "v", "w")[:ndim]
@@ -132,7 +132,7 @@ def _polynomials(order: int) -> dict[str, str]:
     return {f"H_{k}(y)": hermite(k, "y", 2) for k in range(order + 1)}
 
 
-def hermite_derivative(theorem: Theorem, p: Parameters, order: int) -> Explicit:
+def hermite_derivative(theorem: Theorem, p: Parameters, order: int) -> WrittenOut:
     """The recursion gives the polynomials; their derivatives are 2 m H_(m-1)."""
     lines = [
         Line(
@@ -149,7 +149,7 @@ def hermite_derivative(theorem: Theorem, p: Parameters, order: int) -> Explicit:
     return written(theorem, p, Statement({"y": "real"}, (), _polynomials(order)), lines, words=words)
 
 
-def njet(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
+def njet(theorem: Theorem, p: Parameters, ndim: int, order: int) -> WrittenOut:
     """Derivatives of the Gaussian as explicit Hermite polynomials times the Gaussian."""
     points = POINT[:ndim]
     lines = []
@@ -180,7 +180,7 @@ def njet(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
     return written(theorem, p, Statement(variables, (), definitions), lines, words=words)
 
 
-def self_similarity(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def self_similarity(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """S^N g(S x; S s) = g(x; s) in coordinates."""
     points = POINT[:ndim]
     line = Line(

@@ -9,8 +9,8 @@ from .parameters import Parameters
 from .written import (
     PLACE,
     POINT,
-    Explicit,
     Line,
+    WrittenOut,
     dimensions,
     indexed,
     listed,
@@ -26,7 +26,7 @@ def _label(index: tuple[int, ...]) -> str:
     return f"Multi-index ({listed([str(k) for k in index])})."
 
 
-def scaled_function(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
+def scaled_function(theorem: Theorem, p: Parameters, ndim: int, order: int) -> WrittenOut:
     """Derivatives of F(x/S, y/S)."""
     points = POINT[:ndim]
     scaled = listed(points, after="/S")
@@ -44,7 +44,7 @@ def scaled_function(theorem: Theorem, p: Parameters, ndim: int, order: int) -> E
     return written(theorem, p, statement, lines, words=words)
 
 
-def scaled_kernel(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
+def scaled_kernel(theorem: Theorem, p: Parameters, ndim: int, order: int) -> WrittenOut:
     """Derivatives of s^-N G((x - u)/s, (y - v)/s)."""
     points = POINT[:ndim]
     arguments = listed([f"({x} - {u})/s" for x, u in zip(points, PLACE, strict=False)])
@@ -63,7 +63,7 @@ def scaled_kernel(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Exp
     return written(theorem, p, Statement(variables, ()), lines, words=words)
 
 
-def steering(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit:
+def steering(theorem: Theorem, p: Parameters, ndim: int, order: int) -> WrittenOut:
     """The derivative along a direction as a combination of the Cartesian ones, with multinomial coefficients."""
     points = POINT[:ndim]
     direction = [f"c_{i}" for i in range(1, ndim + 1)]
@@ -86,7 +86,7 @@ def steering(theorem: Theorem, p: Parameters, ndim: int, order: int) -> Explicit
     return written(theorem, p, Statement(variables, ()), [line], words=words)
 
 
-def rotation(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
+def rotation(theorem: Theorem, p: Parameters, ndim: int) -> WrittenOut:
     """Laplacian and gradient length under a rotation of each coordinate plane (on the line: the reflection)."""
     points = POINT[:ndim]
     turns = {}
@@ -119,7 +119,7 @@ def rotation(theorem: Theorem, p: Parameters, ndim: int) -> Explicit:
     return written(theorem, p, Statement(variables, ()), lines, words=words)
 
 
-def ladder(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> Explicit:
+def ladder(theorem: Theorem, p: Parameters, ndim: int, order: int, norm_power: Fraction) -> WrittenOut:
     """S d/ds of s^(p m) d^a L in derivatives two orders higher."""
     points = POINT[:ndim]
     weight = order * norm_power
