@@ -57,7 +57,7 @@ class OperatorRoute:
         groups = self.layer.groups
         scaled = (weight * self.factors).unflatten(0, (groups, -1))
         grad_groups = grad.unflatten(-1, (groups, -1))
-        grad_image, grad_weight = torch.zeros_like(image), torch.empty_like(weight)
+        grad_image, grad_weight = image.new_zeros(image.shape), torch.empty_like(weight)
         grad_sigma = weight.new_zeros(())
         for j, a in enumerate(self.orders):
             cotangent = torch.einsum("...go,goi->...gi", grad_groups, scaled[..., j]).flatten(-2)

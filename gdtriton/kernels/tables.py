@@ -38,6 +38,7 @@ _TWO_PI = tl.constexpr(2 * math.pi)
 _ROOT_TWO_PI = tl.constexpr(math.sqrt(2 * math.pi))
 _ROOT_HALF = tl.constexpr(math.sqrt(0.5))
 _MAX_WRAPS = tl.constexpr(4096)
+_LARGEST = tl.constexpr(float(torch.finfo(torch.float32).max))
 _BLOCK = 128
 
 
@@ -109,6 +110,7 @@ def _plan_kernel(
         logarithm = tl.log(sigma) * norm_power
         for j in tl.static_range(len(TOTALS)):
             value = tl.exp(logarithm * TOTALS[j]) * INVERSE[j]
+            value = tl.where(value > _LARGEST, _LARGEST, value)  # infinity would make NaN of a jet that vanishes
             tl.store(factors_ptr + index * len(TOTALS) + j, value.to(tl.float32))
     plan = plan_ptr + s * (1 + 2 * AXES)
     spectral = (finest >= spectrum_from) | (_power(2 * finest, ORDER) > amplification) | (spectrum_from <= 0)
@@ -270,7 +272,7 @@ def launch_plan(sigma: Tensor, spatial: tuple[int, ...], layer: Layer, dtype: to
         sigma.contiguous(), plan, factors, n_channels, *sizes,
         spectrum_from, amplification, 0.5 * torch.finfo(dtype).eps, layer.norm_power,
         AXES=axes, ORDER=layer.order, TOTALS=tuple(float(sum(a)) for a in orders), INVERSE=inverse_factorials(orders),
-        CIRCULAR=layer.border == "circular", BLOCK=_BLOCK,
+        CIRCULAR=layer.border == "circular", BLOCK=_BLOCK, enable_fp_fusion=True,
     )  # fmt: skip
     return Plan(plan, factors)
 
@@ -294,7 +296,7 @@ def launch_taps(
     _taps_kernel[grid](
         sigma, taps, size + margin, period, first, length, taps.stride(0),
         KIND=discretisation, ORDER=order, LIFT=2 if changed else 0, DIFFERENCE=_difference(order),
-        PERIODIC=border != "zero", BLOCK=_BLOCK,
+        PERIODIC=border != "zero", BLOCK=_BLOCK, enable_fp_fusion=True,
     )  # fmt: skip
     return TapTable(taps, first)
 
@@ -312,7 +314,7 @@ def launch_spectrum(sigma: Tensor, size: int, border: str) -> SpectrumTable:
     cosines = torch.empty(4 * size, dtype=torch.float32, device=sigma.device)
     grid = (triton.cdiv(4 * size, _BLOCK), len(sigma) + 1)
     _spectrum_kernel[grid](
-        sigma, decay, cosines, size, len(sigma), CIRCULAR=border == "circular", BLOCK=_BLOCK
+        sigma, decay, cosines, size, len(sigma), CIRCULAR=border == "circular", BLOCK=_BLOCK, enable_fp_fusion=True
     )  # fmt: skip
     return SpectrumTable(decay, cosines)
 

@@ -20,7 +20,7 @@ class Tile(NamedTuple):
     @property
     def launch(self) -> dict[str, int]:
         """Keyword arguments of the launch."""
-        return {"num_warps": self.num_warps, "num_stages": self.num_stages}
+        return {"num_warps": self.num_warps, "num_stages": self.num_stages, "enable_fp_fusion": True}
 
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
