@@ -304,8 +304,12 @@ def test_second_derivatives(randn):
         first = torch.autograd.grad(output.square().sum(), given[:3], create_graph=True)
         return torch.autograd.grad(sum(g.square().sum() for g in first), given[:3])
 
-    for actual, golden in zip(penalty(torch.float32, "triton"), penalty(torch.float64, "reference"), strict=True):
-        assert_relative_to_jet(actual, golden, unit_roundoff(torch.float32), 500, tuple(range(golden.ndim)))
+    actual, golden = penalty(torch.float32, "triton"), penalty(torch.float64, "reference")
+    inner = [(x.double().norm() * g.norm()).item() for x, g in zip((features, weight), golden, strict=False)]
+    # Sigma's is a sum of terms as large as <w, d/dw> / sigma and <f, d/df> / sigma that may cancel.
+    sizes = [golden[0].norm(), golden[1].norm(), sum(inner) / sigma.double()]
+    for result, exact, size in zip(actual, golden, sizes, strict=True):
+        assert float((result.double() - exact).norm()) <= 100 * unit_roundoff(torch.float32) * float(size)
 
 
 @SLOW
