@@ -305,9 +305,10 @@ def test_second_derivatives(randn):
         return torch.autograd.grad(sum(g.square().sum() for g in first), given[:3])
 
     actual, golden = penalty(torch.float32, "triton"), penalty(torch.float64, "reference")
-    inner = [(x.double().norm() * g.norm()).item() for x, g in zip((features, weight), golden, strict=False)]
+    features, weight, sigma = (x.detach().double() for x in (features, weight, sigma))
+    inner = [x.norm() * g.norm() for x, g in zip((features, weight), golden, strict=False)]
     # Sigma's is a sum of terms as large as <w, d/dw> / sigma and <f, d/df> / sigma that may cancel.
-    sizes = [golden[0].norm(), golden[1].norm(), sum(inner) / sigma.double()]
+    sizes = [golden[0].norm(), golden[1].norm(), sum(inner) / sigma]
     for result, exact, size in zip(actual, golden, sizes, strict=True):
         assert float((result.double() - exact).norm()) <= 100 * unit_roundoff(torch.float32) * float(size)
 
