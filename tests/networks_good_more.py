@@ -290,7 +290,7 @@ GOOD = {
     "mean of quarter turns": plain(lambda n, f, s: torch.relu(sum(f.rot90(k, (-2, -1)) for k in range(4)) / 4)),
     "convolution masked to its centre": plain(masked_conv, w=lambda: nn.Parameter(torch.randn(4, 4, 3, 3))),
     "mean over scales by tensordot": head(
-        lambda n, f, s: torch.tensordot(torch.full((4,), 0.25), n.read(f), dims=([0], [0]))
+        lambda n, f, s: torch.tensordot(n.read(f).new_full((4,), 0.25), n.read(f), dims=([0], [0]))
     ),
     "mask of ones": plain(lambda n, f, s: torch.relu(f * torch.ones(f.shape[-2:]))),
     "channels by index": plain(lambda n, f, s: torch.relu(f[:, :, torch.tensor([2, 0, 3, 1])])),

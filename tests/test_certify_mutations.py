@@ -43,7 +43,7 @@ class Random1d(nn.Module):
         )
         self.acts = nn.ModuleList(rng.choice([nn.ReLU, nn.GELU, nn.Tanh, nn.SiLU])() for _ in range(depth))
         self.skips = [k > 0 and rng.random() < 0.5 for k in range(depth)]
-        self.place, self.edit, self.detune = rng.randrange(depth), None, None
+        self.place, self.edit, self.detune, self.oracle = rng.randrange(depth), None, None, True
         self.pool = rng.choice(["max", "mean", "logsumexp"])
         for p in self.parameters():
             p.data += 0.2 * torch.randn(p.shape)
@@ -134,12 +134,16 @@ def mutate(net, rng):
         factor[rng.randrange(CHANNELS)] = 1 + rng.choice([-1, 1]) * 10 ** rng.uniform(-3, -1)
         constant = rng.uniform(0.01, 0.5)
         alone = len(net.layers) == 1 and net.place == 0
+
+        def backwards(s):
+            return s.flip(0)
+
         breaks, net.detune = rng.choice(
             [
                 (True, lambda s: s * factor),
                 (True, lambda s: s + constant),
                 (True, lambda s: torch.full_like(s, 2.0)),
-                (not alone or CHANNELS > 2, lambda s: s.flip(0)),
+                (not alone, backwards),
                 (False, lambda s: s * 1.3),
             ]
         )
@@ -147,6 +151,8 @@ def mutate(net, rng):
             breaks and alone
         ):  # a single layer shows another grid of sigmas; reversed or scaled it is a grid all the same
             breaks = None
+        # Pooling does not see the order of the scale channels, the numbers compare neighbours.
+        net.oracle = not (alone and net.detune is backwards)
         return breaks
     if kind == "layer":
         layer.norm_power = rng.choice([0.0, 0.5, 0.9, 1.1])
@@ -183,7 +189,7 @@ def check(seed):
     net = Random1d(rng)
     breaks = mutate(net, rng)
     found = certify(net, IMAGE)
-    seen = not getattr(net.edit, "boundary", False) and numbers_say_broken(net)
+    seen = net.oracle and not getattr(net.edit, "boundary", False) and numbers_say_broken(net)
     assert not (breaks is False and seen), "the oracle refutes a right network"
     assert not (found and (seen or breaks)), found.reason
     if breaks is False:

@@ -139,6 +139,9 @@ def test_planted_defect_is_refuted_with_a_witness(name, ndim):
     @given(strategies.networks(ndim, name))
     def check(network):
         found = certify(network, CERTIFIED[ndim])
+        if found.verdict == "unknown":  # with these weights nothing behind the defect is alive
+            assert "does not reach an output" in found.reason
+            return
         assert found.verdict == "refuted", found.reason
         assert defect(found.to_json()["witness"]) != 0
 
