@@ -6,6 +6,7 @@ of an adjoint is differentiated through the reference, which is plain PyTorch: s
 exact.
 """
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -35,13 +36,9 @@ torch.library.define(
 )
 
 
-def _backend(impl: str) -> Any:
-    """The module behind an implementation; the kernels are imported by their first call."""
-    if impl == "triton":
-        from .kernels import layer
-
-        return layer
-    return composed
+def _backend(impl: str, file: str) -> Any:
+    """The module behind an implementation; a file of the kernels is imported by its first call."""
+    return import_module(f".kernels.{file}", __package__) if impl == "triton" else composed
 
 
 @torch.library.impl("gdtriton::jet_conv", "CompositeExplicitAutograd")
@@ -50,7 +47,7 @@ def _jet_conv(
 ) -> tuple[Tensor, Tensor]:
     *layer, impl = static
     with without_autocast(features.device):
-        result: tuple[Tensor, Tensor] = _backend(impl).jet_conv(features, weight, sigma, bias, Layer(*layer))
+        result: tuple[Tensor, Tensor] = _backend(impl, "layer").jet_conv(features, weight, sigma, bias, Layer(*layer))
     return result
 
 
@@ -66,18 +63,10 @@ def _jet_conv_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     *layer, impl = static
     with without_autocast(features.device):
-        result: tuple[Tensor, Tensor, Tensor] = _backend(impl).jet_conv_backward(
+        result: tuple[Tensor, Tensor, Tensor] = _backend(impl, "layer").jet_conv_backward(
             grad_output, features, saved, weight, sigma, Layer(*layer), tuple(needs)
         )
     return result
-
-
-def _jet_backend(impl: str) -> Any:
-    if impl == "triton":
-        from .kernels import jet
-
-        return jet
-    return composed
 
 
 def _jet_layer(static: tuple[Any, ...]) -> tuple[Layer, str]:
@@ -90,7 +79,7 @@ def _jet_layer(static: tuple[Any, ...]) -> tuple[Layer, str]:
 def _gaussian_jet(image: Tensor, sigma: Tensor, ndim: int, *static: Any) -> Tensor:
     layer, impl = _jet_layer(static)
     with without_autocast(image.device):
-        result: Tensor = _jet_backend(impl).gaussian_jet(image, sigma, ndim, layer)
+        result: Tensor = _backend(impl, "jet").gaussian_jet(image, sigma, ndim, layer)
     return result
 
 
@@ -100,7 +89,7 @@ def _gaussian_jet_backward(
 ) -> tuple[Tensor, Tensor]:
     layer, impl = _jet_layer(static)
     with without_autocast(image.device):
-        result: tuple[Tensor, Tensor] = _jet_backend(impl).gaussian_jet_backward(
+        result: tuple[Tensor, Tensor] = _backend(impl, "jet").gaussian_jet_backward(
             grad_jets, image, sigma, ndim, layer, (needs[0], needs[1])
         )
     return result

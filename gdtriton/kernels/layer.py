@@ -52,8 +52,10 @@ class _Operators:
 
     def backward(self, grad: Tensor, grad_features: Tensor, needs: tuple[bool, bool, bool]) -> Sums:
         """Writes grad_features."""
-        weight_sums = launch_weight_grad(grad, self._jets(), self.layer, shift=0, terms=_IDENTITY)
+        weight_sums = torch.zeros(len(grad), *self.weight.shape, dtype=torch.float32, device=grad.device)
         diffusion = torch.zeros(len(grad), dtype=torch.float32, device=grad.device)
+        if needs[1] or needs[2]:
+            weight_sums = launch_weight_grad(grad, self._jets(), self.layer, shift=0, terms=_IDENTITY)
         if needs[0] or needs[2]:
             grad_jets = self._empty_jets()
             launch_mix(

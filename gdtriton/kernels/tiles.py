@@ -23,8 +23,6 @@ class Tile(NamedTuple):
         return {"num_warps": self.num_warps, "num_stages": self.num_stages, "enable_fp_fusion": True}
 
 
-TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
-
 # The smallest extent that an entry serves, then the entry; the last that fits is taken.
 # A kernel's own entries for a target stand under "kernel target".
 _TILES: dict[str, list[tuple[int, Tile]]] = {
@@ -117,7 +115,7 @@ def interpreting() -> bool:
 
 @lru_cache(maxsize=8)
 def target_of(device: torch.device) -> str:
-    """The entry of `TARGETS` that serves a device."""
+    """The name in `configuration.CHIPS` that serves a device."""
     if device.type != "cuda":
         return "sm_80"
     if torch.version.hip:
