@@ -172,6 +172,11 @@ def check_layer(
             )
 
 
+def interpreting() -> bool:
+    """Whether triton runs kernels in its interpreter, on CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
 def kernels_run(image: Tensor) -> bool:
     """Whether triton kernels take a tensor: float32 or narrower, on a GPU, and triton is installed."""
     return image.is_cuda and image.dtype in KERNEL_DTYPES and TRITON_INSTALLED
@@ -187,7 +192,7 @@ def resolve_implementation(function: str, impl: str | None, image: Tensor, ndim:
     if impl != "triton":
         return impl
     instead = f"{function}: impl must be 'torch' or 'reference' for"
-    if not image.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
+    if not image.is_cuda and not interpreting():
         raise ValueError(
             f"{instead} a tensor on {image.device}, got 'triton'; triton kernels need a tensor on a GPU, "
             "or TRITON_INTERPRET=1 for triton's interpreter"

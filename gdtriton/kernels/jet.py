@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..axes import Layer
+from ..operators import fold
 from .chain import AxisChain, Orders, per_scale_dot, sigma_on_device
 from .tables import launch_plan
 
@@ -80,11 +81,8 @@ def discrete_laplacian(image: Tensor, ndim: int, border: str) -> Tensor:
     """Sum over the axes of second differences, symmetric or circular border."""
     total = torch.zeros_like(image)
     for axis in range(image.ndim - ndim, image.ndim):
-        size = image.shape[axis]
-        ahead, behind = image.roll(-1, axis), image.roll(1, axis)
-        if border == "symmetric":
-            ahead = torch.cat([image.narrow(axis, 1, size - 1), image.narrow(axis, size - 1, 1)], axis)
-            behind = torch.cat([image.narrow(axis, 0, 1), image.narrow(axis, 0, size - 1)], axis)
+        here = torch.arange(image.shape[axis], device=image.device)
+        behind, ahead = (image.index_select(axis, fold(here + step, len(here), border)[0]) for step in (-1, 1))
         total += ahead + behind - 2 * image
     return total
 

@@ -24,11 +24,12 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..checks import interpreting
 from ..operators import jet_orders
 from ..taps import _difference
 from .configuration import Configuration
 from .cost import Cost
-from .tiles import entries, interpreting, precision, precision_of, tile
+from .tiles import entries, precision, precision_of, tile
 
 Terms = tuple[tuple[int, int, int, float], ...]
 

@@ -23,11 +23,12 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..checks import interpreting
 from .configuration import Configuration
 from .cost import Cost
 from .mix import PRODUCTS, mix_dot, product_type, volume
 from .tables import SpectrumTable, _frequency_index, _transfer
-from .tiles import entries, interpreting, precision, precision_of, tile
+from .tiles import entries, precision, precision_of, tile
 
 Parity = tuple[int, ...]
 Item = tuple[int, int, int, int]

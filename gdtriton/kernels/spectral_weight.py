@@ -17,6 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..checks import interpreting
 from .configuration import Configuration
 from .cost import Cost
 from .mix import mix_dot, volume
@@ -31,7 +32,7 @@ from .spectral_mix import (
     transfer,
     waves,
 )
-from .tiles import entries, interpreting, precision, precision_of, tile
+from .tiles import entries, precision, precision_of, tile
 from .weight_grad import PROGRAMS
 
 _INPUT, _OUTPUT = tl.constexpr(1), tl.constexpr(2)

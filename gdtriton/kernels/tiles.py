@@ -3,11 +3,12 @@
 `perf/aot.py` compiles every entry and writes the report; nothing here was tuned on a device yet.
 """
 
-import os
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+
+from ..checks import interpreting
 
 
 class Tile(NamedTuple):
@@ -106,11 +107,6 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
 }
 _INTERPRETED = {"BLOCK_M": 16, "BLOCK_V": 16, "BLOCK_K": 16, "BLOCK_P": 32, "BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_C": 4}
 _INTERPRETED |= {"BLOCK_R": 16}
-
-
-def interpreting() -> bool:
-    """Whether kernels run in triton's interpreter, on CPU tensors."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @lru_cache(maxsize=8)

@@ -18,11 +18,12 @@ import triton.language as tl
 from torch import Tensor
 
 from ..axes import Layer
+from ..checks import interpreting
 from ..operators import jet_orders
 from .configuration import Configuration
 from .cost import Cost
 from .mix import PRODUCTS, Terms, difference, difference_terms, flat_terms, mix_dot, place_of, product_type, volume
-from .tiles import entries, interpreting, precision, precision_of, tile
+from .tiles import entries, precision, precision_of, tile
 
 JETS_AT_ONCE = 6
 PROGRAMS = 1024
