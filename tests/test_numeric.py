@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from gdtriton import EachScale, GaussianJetConv2d, ReadOut, ScaleGrid, ScaleLift, ScalePool, ScaleSequential
+from gdtriton import (
+    EachScale,
+    GaussianJetConv1d,
+    GaussianJetConv2d,
+    ReadOut,
+    ScaleGrid,
+    ScaleLift,
+    ScalePool,
+    ScaleSequential,
+)
 from gdtriton.testing import assert_within_rounding, gamma
 from gdtriton.verify import AnalyticImage, assert_scale_covariant, assert_scale_invariant, covariance_defect
-from gdtriton.verify.convergence import Convergence, convergence
+from gdtriton.verify.convergence import Convergence, between_pixels, convergence
 from gdtriton.verify.observe import observe
 
 SHAPE = (1, 1, 17, 17)
@@ -32,6 +41,20 @@ class Net(nn.Module):
 
     def forward(self, image):
         return self.head(self.body(*self.lift(image)))
+
+
+class Line(nn.Module):
+    """One layer on a line, its largest value over space and over scales."""
+
+    def __init__(self, **options):
+        super().__init__()
+        torch.manual_seed(0)
+        self.lift, self.layer = ScaleLift(GRID), GaussianJetConv1d(1, 2, **options)
+        self.head = nn.Sequential(nn.ReLU(), ReadOut("max"), ScalePool("max"))
+
+    def forward(self, image):
+        features, sigmas = self.lift(image)
+        return self.head(self.layer(features, sigmas))
 
 
 class Detuned(GaussianJetConv2d):
@@ -174,6 +197,37 @@ def test_order_is_the_mean_over_all_refinements_and_infinite_below_the_floor():
     assert not Convergence((1.0, 0.5, 0.25), 1e-8).holds
     assert not Convergence((0.0, 0.5), 1e-8).holds
     assert Convergence((0.0, 0.0), 0.0).holds
+
+
+def test_what_sampling_may_make_up_is_in_doubt():
+    assert Convergence((1.0, 0.5), 0.0, (0.1, 0.3)).holds
+    assert not Convergence((1.0, 0.5), 0.0, (0.1, 0.05)).holds
+    assert not Convergence((1.0, 0.2), 0.0, (0.1, 0.3)).settled
+    assert Convergence((1.0, 0.2), 0.0, (0.1, 0.01)).settled
+
+
+@pytest.mark.parametrize("kink", [False, True])
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_maximum_of_a_concave_function_is_no_higher_between_the_pixels_than_said(ndim, kink):
+    """Maximum 0 anywhere, a quadratic form or a cone of any shape; the room falls with its order, 2 or 1."""
+    for _ in range(20):
+        matrix, centre = torch.randn(ndim, ndim, dtype=torch.float64), torch.rand(ndim, dtype=torch.float64)
+        rooms = []
+        for spacing in (1.0, 0.125):
+            axis = spacing * torch.arange(-6, 7, dtype=torch.float64)
+            x = torch.stack(torch.meshgrid(*[axis] * ndim, indexing="ij"), -1) - spacing * centre
+            length = (x @ matrix).square().sum(-1)
+            features = -(length.sqrt() if kink else length)[None, None, None]
+            room = between_pixels(features)
+            assert float(features.amax() + room) >= 0
+            rooms.append(float(room))
+        assert rooms[0] / rooms[1] == pytest.approx(8 if kink else 64)
+
+
+def test_invariance_is_refuted_behind_a_spatial_maximum():
+    assert_scale_invariant(Line(), (1, 1, 33))
+    with pytest.raises(AssertionError, match="scale invariance"):
+        assert_scale_invariant(Line(norm_power=0.5), (1, 1, 33))
 
 
 def test_orders_of_a_layer_are_those_of_its_discretisation():

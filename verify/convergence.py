@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..layers import _GaussianJetConv
+from ..scale_axis import ReadOut
 from ..scales import ScaleGrid
 from .images import SHIFTS, AnalyticImage
 from .numeric import arithmetic_floors, covariance_defect, end_to_end, pair, scale_steps
@@ -35,15 +37,18 @@ class Convergence:
     Attributes:
         defects: One a refinement.
         floor: Below which they mean nothing.
+        sampling: One a refinement: how much of the defect, more or less, where the pixels happen to lie can make up.
     """
 
     defects: tuple[float, ...]
     floor: float
+    sampling: tuple[float, ...] = ()
 
     @property
     def order(self) -> float:
         """Mean order over all refinements; infinite from the floor on."""
-        first, last = self.defects[0], self.defects[-1]
+        by_chance = self.sampling or (0.0,)
+        first, last = self.defects[0] + by_chance[0], self.defects[-1] - by_chance[-1]
         if last <= self.floor:
             return math.inf
         return math.log2(first / last) / (len(self.defects) - 1) if first > 0 and len(self.defects) > 1 else 0.0
@@ -52,6 +57,11 @@ class Convergence:
     def holds(self) -> bool:
         """Whether the order is 2 or more, or nothing is left to fall."""
         return self.order >= DECIDED
+
+    @property
+    def settled(self) -> bool:
+        """Whether it holds, and not for want of pixels only."""
+        return self.holds and not self.floor < self.defects[-1] <= max(self.sampling[-1:], default=0.0)
 
 
 def smoothing_room(module: nn.Module, shape: Sequence[int], steps: int, image: AnalyticImage) -> int:
@@ -70,28 +80,59 @@ def smoothing_room(module: nn.Module, shape: Sequence[int], steps: int, image: A
     return room + (-((min(shape[2:]) - 1) // 2 + room)) % 4
 
 
+def between_pixels(features: Tensor) -> Tensor:
+    """How far the maximum over the plane may lie above that over its pixels: [S, B, C, *spatial] -> [S, B, C].
+
+    For f concave around its maximum at x, and p the pixel next to x, f(x) + f(2 p - x) <= 2 f(p); half a pixel from p
+    f is at least (f(p) + f(q)) / 2 with q one of the 3^N pixels around p: f(x) <= f(p) + (f(p) - min_q f(q)) / 2.
+    """
+    ndim = features.ndim - 3
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[ndim - 1]
+    lowest: Tensor = -pool(-features.flatten(0, 1), 3, 1, 1).unflatten(0, features.shape[:2])
+    axes = tuple(range(3, features.ndim))
+    highest: Tensor = (features + (features - lowest) / 2).amax(axes)
+    return highest - features.amax(axes)
+
+
+def _sampling_effect(module: nn.Module, image: Tensor, output: Tensor) -> float:
+    """By how much the output changes if every maximum over space is that between the pixels."""
+    duplicate = scaled_copy(module)
+    maxima = [m for m in duplicate.modules() if isinstance(m, ReadOut) and m.kind == "max"]
+    for m in maxima:
+        m.register_forward_hook(lambda _, args, out: out + between_pixels(args[0]))
+    if not maxima:
+        return 0.0
+    with torch.no_grad():
+        return float((duplicate(image.double()) - output).abs().max())
+
+
 def _refined(shape: Sequence[int], room: int, refine: int) -> list[int]:
     return [*shape[:2], *(refine * (n - 1 + 2 * room) + 1 for n in shape[2:])]
 
 
 def _refinements(
-    shape: Sequence[int], room: int, factor: float, measure: Callable[[list[int], int], dict[str, tuple[float, float]]]
+    shape: Sequence[int], room: int, factor: float, measure: Callable[[list[int], int], dict[str, tuple[float, ...]]]
 ) -> dict[str, Convergence]:
-    """Double all lengths at least once, and again while an order is in doubt and the image not too large."""
-    rows: dict[str, list[float]] = {}
+    """Double all lengths at least once, and again while an order is in doubt and the image not too large.
+
+    `measure` gives a defect, its floor, and what sampling can make up of it, by path.
+    """
+    rows: dict[str, list[tuple[float, float]]] = {}
     floors: dict[str, float] = {}
     found: dict[str, Convergence] = {}
     refine = 1
     while True:
         size = _refined(shape, room, refine)
-        for path, (defect, floor) in measure(size, refine).items():
-            rows.setdefault(path, []).append(defect)
+        for path, (defect, floor, sampling) in measure(size, refine).items():
+            rows.setdefault(path, []).append((defect, sampling))
             floors[path] = max(floor, floors.get(path, 0.0))
-        found = {path: Convergence(tuple(row), floors[path]) for path, row in rows.items()}
+        for path, row in rows.items():
+            defects, chances = zip(*row, strict=True)
+            found[path] = Convergence(defects, floors[path], chances)
         refine *= 2
         sides = [math.ceil(factor * n) for n in _refined(shape, room, refine)[2:]]
         large = max(sides) > SIDE or math.prod(sides) > PIXELS
-        if refine > 2 and (large or all(x.holds for x in found.values())):
+        if refine > 2 and (large or all(x.settled for x in found.values())):
             return found
 
 
@@ -113,12 +154,12 @@ def convergence(
     factor, steps = scale_steps(scale_grid(module), scale_factor)
     picture = image or AnalyticImage.random(len(input_shape) - 2)
 
-    def measure(shape: list[int], refine: int) -> dict[str, tuple[float, float]]:
+    def measure(shape: list[int], refine: int) -> dict[str, tuple[float, ...]]:
         unit = refine * min(input_shape[2:]) / 2
         first, second = pair(scaled_copy(module, refine), shape, factor, picture, unit)
         floors = arithmetic_floors(first)
         return {
-            path: (max(end_to_end(seen, second[path], factor, steps)), floors[path])
+            path: (max(end_to_end(seen, second[path], factor, steps)), floors[path], 0.0)
             for path, seen in first.items()
             if path in second
         }
@@ -179,16 +220,19 @@ def assert_scale_invariant(
     """Raise AssertionError unless the output for the scaled image, at a grid scaled with it, converges to the output.
 
     Scaling the grid along leaves out the boundary term of a finite grid; everything else of invariance is tested. The
-    difference must fall with order 2 when all lengths are doubled. Arguments as in `covariance_defect`.
+    difference must fall with order 2 when all lengths are doubled, but for what a `ReadOut` of the maximum misses
+    between the pixels (`between_pixels`). Arguments as in `covariance_defect`.
     """
     factor, _ = scale_steps(scale_grid(module), scale_factor)
     picture = image or AnalyticImage.random(len(input_shape) - 2)
 
-    def measure(shape: list[int], refine: int) -> dict[str, tuple[float, float]]:
+    def measure(shape: list[int], refine: int) -> dict[str, tuple[float, ...]]:
         unit = refine * min(input_shape[2:]) / 2
         large = [*shape[:2], *(2 * math.ceil(factor * (n - 1) / 2) + 1 for n in shape[2:])]
-        first, a = observe(scaled_copy(module, refine), picture.several(shape, 1.0, unit))
-        _, b = observe(scaled_copy(module, refine * factor), picture.several(large, factor, unit))
+        small_network, large_network = scaled_copy(module, refine), scaled_copy(module, refine * factor)
+        small_image, large_image = picture.several(shape, 1.0, unit), picture.several(large, factor, unit)
+        first, a = observe(small_network, small_image)
+        _, b = observe(large_network, large_image)
         if a.shape != b.shape:
             raise AssertionError(
                 f"scale invariance: the output keeps a spatial axis, {list(a.shape)} and {list(b.shape)}"
@@ -196,7 +240,8 @@ def assert_scale_invariant(
         size = float(a.abs().max()) or 1.0
         features = max((float(one.output.abs().max()) for one in first.values()), default=size)
         floor = max(arithmetic_floors(first).values(), default=0.0) * max(1.0, features / size)
-        return {"output": (float((a - b).abs().max()) / size, floor)}
+        sampling = _sampling_effect(small_network, small_image, a) + _sampling_effect(large_network, large_image, b)
+        return {"output": (float((a - b).abs().max()) / size, floor, sampling / size)}
 
     room = smoothing_room(module, input_shape, 0, picture)
     found = _refinements(input_shape, room, factor, measure)["output"]
