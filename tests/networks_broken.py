@@ -1,22 +1,11 @@
 """Networks that are not covariant, each defect in several disguises. (builder, input shape, canvas)."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gdtriton import EachScale, GaussianJetConv2d, ReadOut, ScaleGrid, ScaleLift, ScalePool, gaussian_jet, jet_conv
-
-_spec = importlib.util.spec_from_file_location("networks_good", Path(__file__).with_name("networks_good.py"))
-_good = sys.modules.setdefault("networks_good", importlib.util.module_from_spec(_spec))
-if not hasattr(_good, "GOOD"):
-    _spec.loader.exec_module(_good)
-GRID, IMAGE, Loop, Net, Residual, each, last, middle = (
-    getattr(_good, n) for n in ("GRID", "IMAGE", "Loop", "Net", "Residual", "each", "last", "middle")
-)
+from networks_good import GRID, IMAGE, Loop, Net, Residual, each, last, middle, running_max
 
 
 def folded(module):
@@ -477,7 +466,7 @@ BROKEN = {
     "arithmetic sigmas": Arithmetic,
     "free sigmas": FreeSigmas,
     "loop, unequal ratios": lambda: Loop(lambda o: torch.stack(o).amax(0), (0.8, 1.6, 3.0)),
-    "loop, running max, unequal": lambda: Loop(_good.running_max, (1.0, 1.5, 3.0)),
+    "loop, running max, unequal": lambda: Loop(running_max, (1.0, 1.5, 3.0)),
     "loop, weighted": lambda: Loop(lambda o: 0.2 * o[0] + 0.5 * o[1] + 0.3 * o[2]),
     "loop, one twice": lambda: Loop(lambda o: o[0] + o[1] + o[1] + o[2]),
     "plain jets": PlainJets,

@@ -1,21 +1,12 @@
 """Networks broken in scale, in points or behind the module's back. name -> builder."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
 
 from gdtriton import EachScale, GaussianJetConv2d, ReadOut, ScaleLift, jet_conv
-
-_spec = importlib.util.spec_from_file_location("networks_good", Path(__file__).with_name("networks_good.py"))
-_good = sys.modules.setdefault("networks_good", importlib.util.module_from_spec(_spec))
-if not hasattr(_good, "GOOD"):
-    _spec.loader.exec_module(_good)
-GRID, Loop, Net, last, middle = (getattr(_good, n) for n in ("GRID", "Loop", "Net", "last", "middle"))
+from networks_good import GRID, Net, last, middle
 
 
 class Branches(nn.Module):

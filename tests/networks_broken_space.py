@@ -1,21 +1,12 @@
 """Networks broken in space: windows, reads, resampling, masks and canvases in disguise. name -> builder."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 from torch import nn
 
 from gdtriton import GaussianJetConv2d
-
-_spec = importlib.util.spec_from_file_location("networks_good", Path(__file__).with_name("networks_good.py"))
-_good = sys.modules.setdefault("networks_good", importlib.util.module_from_spec(_spec))
-if not hasattr(_good, "GOOD"):
-    _spec.loader.exec_module(_good)
-Net, each, last, middle = (getattr(_good, n) for n in ("Net", "each", "last", "middle"))
+from networks_good import Net, each, last, middle
 
 
 def folded(module):

@@ -3,10 +3,6 @@
 GOOD: (builder, input shape, canvas, verdict). HARMLESS: what must not be refuted, though no rule may certify it.
 """
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -24,12 +20,7 @@ from gdtriton import (
     jet_conv,
 )
 from gdtriton.models import build_model
-
-_spec = importlib.util.spec_from_file_location("networks_good", Path(__file__).with_name("networks_good.py"))
-_good = sys.modules.setdefault("networks_good", importlib.util.module_from_spec(_spec))
-if not hasattr(_good, "GOOD"):
-    _spec.loader.exec_module(_good)
-GRID, IMAGE, Net, each, last, middle = (getattr(_good, n) for n in ("GRID", "IMAGE", "Net", "each", "last", "middle"))
+from networks_good import GRID, IMAGE, Net, last, middle
 
 
 class Documented(nn.Module):

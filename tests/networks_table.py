@@ -4,13 +4,18 @@ python tests/networks_table.py           run all networks (minutes), write the f
 python tests/networks_table.py --render  write the table from the file only
 """
 
-import importlib.util
 import json
 import platform
 import statistics
 import sys
 import time
 from pathlib import Path
+
+import networks_broken as broken
+import networks_broken_scale as scale
+import networks_broken_space as space
+import networks_good as good
+import networks_good_more as more
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "networks_results.json", HERE.parent / "README.md"
@@ -23,19 +28,9 @@ WORDS = {
 }
 
 
-def load(name):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 def corpus():
     """(group, name, builder, shape, canvas, expected verdict or None)."""
     image = (1, 1, 17, 17)
-    good, more, broken = load("networks_good"), load("networks_good_more"), load("networks_broken")
-    space, scale = load("networks_broken_space"), load("networks_broken_scale")
     rows = [("right", name, *row) for name, row in {**good.GOOD, **more.GOOD}.items()]
     for name in broken.BROKEN:
         rows.append(("broken", name, lambda n=name: broken.build(n)[0], *broken.build(name)[1:], "refuted"))

@@ -3,27 +3,18 @@
 The networks are those that have a scale grid; the others loop over sigmas of their own or have jets without layers.
 """
 
-import importlib.util
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 
+import networks_good
+import networks_good_more
 from gdtriton import ScaleLift
 from gdtriton.layers import _GaussianJetConv
 from gdtriton.verify import assert_reflection_covariant, certify, covariance_defect
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Lazy modules")]
-
-
-def load(path):
-    if path.stem not in sys.modules:
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[path.stem])
-    return sys.modules[path.stem]
 
 
 OWN_DTYPE = {"half precision in between", "rounded to integers"}
@@ -32,8 +23,8 @@ OWN_DTYPE = {"half precision in between", "rounded to integers"}
 
 def measurable():
     """Name and entry of every right network with a grid of two scale channels or more and jet layers, odd sizes."""
-    for path in sorted(Path(__file__).parent.glob("networks_good*.py")):
-        for name, entry in load(path).GOOD.items():
+    for corpus in (networks_good, networks_good_more):
+        for name, entry in corpus.GOOD.items():
             torch.manual_seed(0)
             with warnings.catch_warnings(action="ignore"):
                 modules = list(entry[0]().modules())
@@ -46,7 +37,7 @@ def measurable():
                 and layers
                 and all(n % 2 for n in entry[1][2:])
             ):
-                yield pytest.param(entry, id=f"{path.stem}: {name}")
+                yield pytest.param(entry, id=f"{corpus.__name__}: {name}")
 
 
 @pytest.mark.parametrize("entry", list(measurable()))

@@ -1,29 +1,18 @@
 """The corpus: no wrong certificate, no wrong refutation; and random edits of right networks."""
 
 import copy
-import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import networks_broken as wrong
+import networks_good as good
 from gdtriton import EachScale, GaussianJetConv2d
 from gdtriton.verify import certify
 from gdtriton.verify.network.witness import defect
 
-
-def load(name):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-good, wrong = load("networks_good"), load("networks_broken")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Lazy modules")]
 
 

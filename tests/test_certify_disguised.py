@@ -1,12 +1,11 @@
 """Defects in disguise are never certified, harmless oddities never refuted."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
+import networks_broken_scale
+import networks_broken_space
+import networks_good_more as more
 from gdtriton.verify import certify
 from gdtriton.verify.network.witness import defect
 
@@ -14,15 +13,6 @@ IMAGE = (1, 1, 17, 17)
 pytestmark = pytest.mark.slow
 
 
-def load(name):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-more = load("networks_good_more")
 WITHOUT_RULE = {
     "spectrum masked",
     "copies accumulated",
@@ -30,7 +20,7 @@ WITHOUT_RULE = {
     "fine against coarse scale channels",
     "compared with the index",
 }
-BROKEN = {**load("networks_broken_space").BROKEN, **load("networks_broken_scale").BROKEN}
+BROKEN = {**networks_broken_space.BROKEN, **networks_broken_scale.BROKEN}
 
 
 @pytest.mark.parametrize("name", BROKEN)

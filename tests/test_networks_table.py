@@ -1,14 +1,9 @@
 """README's table of the corpus is what networks_results.json says, and that is about the corpus as it is."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
-spec = importlib.util.spec_from_file_location("networks_table", Path(__file__).with_name("networks_table.py"))
-networks = sys.modules.setdefault("networks_table", importlib.util.module_from_spec(spec))
-if not hasattr(networks, "table"):
-    spec.loader.exec_module(networks)
+import networks_table as networks
+
 DATA = json.loads(networks.RESULTS.read_text())
 
 

@@ -5,14 +5,13 @@ where an altered file is accepted, sympy has to confirm that the altered piece e
 """
 
 import copy
-import importlib.util
 import itertools
 from functools import partial
-from pathlib import Path
 
 import pytest
 import sympy
 
+import theory_alterations as alter
 from gdtriton.verify.theory import library
 from gdtriton.verify.theory.calculus import definitions_from
 from gdtriton.verify.theory.check import check_refutation, check_theorem, lambda_of
@@ -24,9 +23,6 @@ from gdtriton.verify.theory.symbolic import Reader, vanishes
 from gdtriton.verify.theory.terms import Term, parse, parse_relation
 from gdtriton.verify.theory.witness import evaluate_witness
 
-_spec = importlib.util.spec_from_file_location("alter", Path(__file__).with_name("theory_alterations.py"))
-alter = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(alter)
 ITEMS, STATEMENTS = alter.ITEMS, alter.STATEMENTS
 QUICK, THOROUGH = 1, 6  # alterations of each kind of each proof, spread evenly over its places
 

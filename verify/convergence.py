@@ -177,8 +177,9 @@ def assert_scale_covariant(
     """Raise AssertionError unless every jet layer keeps its bound and the network's defects fall with order 2.
 
     Arguments as in `covariance_defect`; where the default factor is not the ratio, neighbouring scale channels are
-    compared as well. Use a finest sigma of about 1 or more: the order is that of large sigma. A
-    slope proves nothing (a 3-tap average falls with order 2 as well): `certify` does.
+    compared as well. Use a finest sigma of about 1 or more, for volumes, which are refined once only, 2 or more:
+    the order is that of large sigma. A slope proves nothing (a 3-tap average falls with order 2 as well): `certify`
+    does.
     """
     for factor in _factors(scale_grid(module), scale_factor):
         _assert_covariant(module, input_shape, factor, image)

@@ -91,8 +91,8 @@ def networks(draw: Any, ndim: int = 2, planted: bool | str = False, *, max_depth
     """
     torch.manual_seed(draw(st.integers(0, 2**16)))
     small = ndim == 3
-    grid = draw(scale_grids(n_scales=(2, 2)) if small else scale_grids())
-    if small:
+    grid = draw(scale_grids(2.0, (2, 2)) if small else scale_grids())
+    if small:  # a volume cannot be refined far: its finest sigma is where the order shows at once
         grid = ScaleGrid(grid.sigma_0, 2.0, 2)
     width, depth = draw(st.integers(1, 2 if small else 3)), draw(st.integers(1, 2 if small else max_depth))
     black = draw(st.booleans())
