@@ -27,7 +27,6 @@ def test_every_configuration_keeps_its_limits_and_gets_no_worse(file, target):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_every_kernel_compiles_with_the_triton_that_is_installed():
     """The oldest triton takes less than the newest, and its interpreter does not say so."""
     for file in aot.kernel_files():
