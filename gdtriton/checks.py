@@ -177,9 +177,16 @@ def interpreting() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
+def driven(device: torch.device) -> bool:
+    """Whether triton makes kernels for a GPU: all of ROCm's, NVIDIA's from compute capability 8.0 on."""
+    if torch.version.hip is not None or not torch.cuda.is_available():  # without a GPU the tensor is a fake of one
+        return True
+    return bool(torch.cuda.get_device_properties(device).major >= 8)
+
+
 def kernels_run(image: Tensor) -> bool:
-    """Whether triton kernels take a tensor: float32 or narrower, on a GPU, and triton is installed."""
-    return image.is_cuda and image.dtype in KERNEL_DTYPES and TRITON_INSTALLED
+    """Whether triton kernels take a tensor: float32 or narrower, on a GPU that triton drives, and it is installed."""
+    return image.is_cuda and image.dtype in KERNEL_DTYPES and TRITON_INSTALLED and driven(image.device)
 
 
 def resolve_implementation(function: str, impl: str | None, image: Tensor, ndim: int) -> str:
@@ -203,6 +210,8 @@ def resolve_implementation(function: str, impl: str | None, image: Tensor, ndim:
         raise ValueError(f"{instead} {ndim} spatial axes, got 'triton'; the kernels take 1, 2 or 3")
     if not TRITON_INSTALLED:
         raise ValueError(f"{function}: impl must be 'torch' or 'reference', got 'triton'; pip install triton")
+    if image.is_cuda and not driven(image.device):
+        raise ValueError(f"{instead} {image.device}, got 'triton'; triton needs compute capability 8.0 or newer")
     return impl
 
 

@@ -22,7 +22,7 @@ def said(capsys):
 def gpu(monkeypatch):
     from gdtriton.kernels import tiles
 
-    properties = SimpleNamespace(name="Chip 9000", multi_processor_count=132, total_memory=140 * 2**30)
+    properties = SimpleNamespace(name="Chip 9000", major=9, multi_processor_count=132, total_memory=140 * 2**30)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
@@ -32,7 +32,7 @@ def gpu(monkeypatch):
     matmul = torch.backends.cuda.matmul
     before = matmul.fp32_precision
     matmul.fp32_precision = "ieee"
-    yield
+    yield properties
     matmul.fp32_precision = before
     tiles.target_of.cache_clear()
 
@@ -59,6 +59,17 @@ def test_on_a_gpu_the_kernels_run(said, gpu):
     assert "channel mixing of float32: float32 quality" in text
     torch.backends.cuda.matmul.fp32_precision = "tf32"
     assert "one pass of tf32" in said()
+
+
+def test_on_a_gpu_that_triton_does_not_drive_torch_runs(said, gpu):
+    gpu.major = 7
+    old = SimpleNamespace(is_cuda=True, dtype=torch.float32, device=torch.device("cuda", 0))
+    assert checks.resolve_implementation("jet", None, old, 2) == "torch"
+    with pytest.raises(ValueError, match="impl must be 'torch' or 'reference' for cuda:0, got 'triton'"):
+        checks.resolve_implementation("jet", "triton", old, 2)
+    assert "torch everywhere: triton needs compute capability 8.0" in said()
+    gpu.major = 8
+    assert checks.resolve_implementation("jet", None, old, 2) == "triton"
 
 
 def test_what_is_said_is_what_runs(said, monkeypatch):

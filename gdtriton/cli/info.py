@@ -36,7 +36,7 @@ def kernel_lines() -> list[str]:
     """Which implementation `impl=None` takes here, and what else the kernels can do."""
     import torch
 
-    from ..checks import KERNEL_DTYPES, MAX_KERNEL_AXES, TRITON_INSTALLED
+    from ..checks import KERNEL_DTYPES, MAX_KERNEL_AXES, TRITON_INSTALLED, driven
 
     names = ", ".join(str(dtype).removeprefix("torch.") for dtype in KERNEL_DTYPES)
     if not TRITON_INSTALLED:
@@ -45,6 +45,8 @@ def kernel_lines() -> list[str]:
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"
         how = "runs on CPU tensors in its interpreter" if interpreted else "needs TRITON_INTERPRET=1 (its interpreter)"
         return ["implementation: torch everywhere: torch sees no GPU", f'impl="triton" {how}; it takes {names}']
+    if not driven(torch.device("cuda", torch.cuda.current_device())):
+        return ["implementation: torch everywhere: triton needs compute capability 8.0 or newer"]
     single = torch.backends.cuda.matmul.fp32_precision == "tf32"
     passes = "one pass of tf32" if single else "float32 quality"
     return [
