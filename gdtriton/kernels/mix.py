@@ -123,7 +123,10 @@ def difference(
 def _store_laplacian_product(
     total, smoothed, partial_ptr, s, z, y, x, kept, depth, height, width, LAPLACIAN: tl.constexpr
 ):  # fmt: skip
-    """One program's share of <g_L, Laplacian_h L>; pointers `smoothed` to L, on the margin and in the order of g_L."""
+    """One program's share of <g_L, Laplacian_h L>; pointers `smoothed` to L, on the margin and in the order of g_L.
+
+    One sum over both axes: of a sum per axis triton 3.6 and 3.7 make no program for sm_100 (tests/test_aot.py).
+    """
     change = difference(
         smoothed, z, y, x, kept, depth, height, width, height * width, width, 1,
         LAPLACIAN, 0, len(LAPLACIAN) // 4, True,
@@ -131,7 +134,7 @@ def _store_laplacian_product(
     product = tl.where(kept, total * change, 0.0)
     programs = tl.num_programs(0) * tl.num_programs(1)
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
-    tl.store(partial_ptr + s * programs + program, tl.sum(tl.sum(product, 1), 0))
+    tl.store(partial_ptr + s * programs + program, tl.sum(product))
 
 
 @triton.jit

@@ -49,7 +49,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
     "mix sm_100": [
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 1)),
         (17, Tile({"BLOCK_O": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 2)),
-        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 1)),
+        (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 8, 1)),
     ],
     "mix gfx942": [
         (1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
@@ -57,7 +57,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
         (33, Tile({"BLOCK_O": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1)),
     ],
     "mix-many-jets": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 32}, 8, 1))],
-    "mix-many-jets sm_80": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 8, 1))],
+    "mix-many-jets sm_80": [(1, Tile({"BLOCK_O": 16, "BLOCK_I": 16, "BLOCK_P": 16}, 4, 1))],
     "depthwise": [(1, Tile({"BLOCK_C": 4, "BLOCK_P": 128}, 4, 1))],
     "depthwise-weight-grad": [(1, Tile({"BLOCK_O": 4, "BLOCK_I": 1, "BLOCK_P": 128}, 4, 1))],
     "weight-grad": [
@@ -78,7 +78,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
     "analysis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
     "analysis-last": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2))],
     "synthesis": [
-        (1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2)),
+        (1, Tile({"BLOCK_M": 16, "BLOCK_V": 32, "BLOCK_K": 16}, 4, 2)),
         (97, Tile({"BLOCK_M": 32, "BLOCK_V": 64, "BLOCK_K": 16}, 8, 2)),
     ],
     "synthesis gfx942": [(1, Tile({"BLOCK_M": 16, "BLOCK_V": 64, "BLOCK_K": 16}, 4, 2))],
@@ -86,7 +86,7 @@ _TILES: dict[str, list[tuple[int, Tile]]] = {
     "spectral-mix": [
         (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
         (17, Tile({"BLOCK_R": 32, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
-        (33, Tile({"BLOCK_R": 64, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
+        (33, Tile({"BLOCK_R": 64, "BLOCK_I": 16, "BLOCK_P": 32}, 4, 2)),
     ],
     "spectral-mix sm_80": [
         (1, Tile({"BLOCK_R": 16, "BLOCK_I": 16, "BLOCK_P": 64}, 4, 2)),
