@@ -18,7 +18,7 @@ from .calculus import definitions_from, expand_relation
 from .model import Given, Refutation, Statement, Theorem
 from .normal import Kinds
 from .render import relation_latex
-from .rules import Context, Fact, ProofError, goal_of, prove, same
+from .rules import BUILT_IN, Context, Fact, ProofError, goal_of, prove, same
 from .spelling import alike, respelled
 from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
@@ -160,6 +160,10 @@ def context_of(statement: Statement, facts: Mapping[str, Fact], principles: froz
             raise ProofError(None, f"variable {name[:40]}: unknown kind {kind[:40]!r}")
     kinds = Kinds({**statement.variables, **dict.fromkeys(ALWAYS, "function")})
     raw = dict(lambda_of(k, v) for k, v in statement.definitions.items())
+    for name, body in raw.items():
+        unknown = free_names(body) - kinds.of.keys() - raw.keys() - BUILT_IN
+        if unknown:
+            raise ProofError(None, f"the definition of {name} uses the undeclared name {sorted(unknown)[0]}")
     definitions = definitions_from(raw)
     context = Context(kinds, definitions, dict(facts), principles)
     own: dict[str, Fact] = {}
@@ -192,7 +196,7 @@ def same_statement(a: Statement, b: Statement) -> str | None:
         if body.head != other.head or body.data != other.data:
             return f"definition of {name}"
         own, its = (t.args[0] if t.head == "lam" else t for t in (body, other))
-        if not alike(own, its, first.kinds):
+        if not alike(its, own, first.kinds):
             return f"definition of {name}"
     for name, item in a.given.items():
         other_item = b.given[name]
