@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from gdtriton.verify.theory import library
+from gdtriton.verify.theory import check, library
 from gdtriton.verify.theory.axioms import AXIOMS
 from gdtriton.verify.theory.check import ProofError, check_proof, context_of
 from gdtriton.verify.theory.facts import decays
@@ -12,7 +12,7 @@ from gdtriton.verify.theory.model import Statement
 from gdtriton.verify.theory.normal import Kinds
 from gdtriton.verify.theory.proofs import collection, proof_json
 from gdtriton.verify.theory.spelling import alike
-from gdtriton.verify.theory.terms import FormulaError, parse, parse_relation
+from gdtriton.verify.theory.terms import FormulaError, Work, parse, parse_relation
 from tests.theory_alterations import with_statement
 
 VALUES = {"function": "lambda u: u**2", "natural": "1", "positive": "2", "integer": "2", "real": "2", "vector": "2"}
@@ -130,3 +130,27 @@ def test_what_a_reader_could_take_for_something_else_is_no_formula(formula):
 )
 def test_what_vanishes_at_infinity(body, expected):
     assert decays(parse(f"lambda u: {body}"), Kinds({"s": "positive", "x": "real"})) is expected
+
+
+def test_an_item_counts_once():
+    item = proof_json(library.THEOREMS["unit-mass"])
+    with pytest.raises(ProofError, match="'unit-mass' occurs twice"):
+        check_proof(collection([item, copy.deepcopy(item)]))
+
+
+def test_a_file_of_many_costly_steps_ends(monkeypatch):
+    """Each formula is small enough by itself, and every step holds; the work of the whole file is bounded."""
+    item = proof_json(library.THEOREMS["hermite-derivative"])
+    for step in item["steps"]:
+        left, _, right = step["shows"].rpartition(" == ")
+        step["shows"] = f"{left} + 0*(m + y + 1)**9*(m - y + 1)**9 == {right}"
+    assert check_proof(collection([item])).proved == ("hermite-derivative",)
+    monkeypatch.setattr(check, "MAX_WORK", Work.done - 1)
+    with pytest.raises(ProofError, match="more work than any honest proof"):
+        check_proof(collection([item]))
+
+
+def test_the_library_needs_a_fraction_of_the_work_that_is_allowed():
+    check_proof(collection([proof_json(t) for t in library.THEOREMS.values()]))
+    assert 10 * Work.done < check.MAX_WORK
+    assert Work.allowed is None

@@ -16,7 +16,8 @@ Both the prover and the checker read this language; neither imports the other.
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
@@ -44,6 +45,37 @@ class FormulaError(ValueError):
     """A string that is not a formula of the language, or is larger than any honest one."""
 
 
+class Work:
+    """Nodes built and terms multiplied so far, and how many a check may take: a long file cannot hang its reader."""
+
+    done = 0
+    allowed: int | None = None
+
+    @classmethod
+    def spend(cls, amount: int) -> None:
+        """Count the work.
+
+        Raises:
+            FormulaError: more than is allowed.
+        """
+        cls.done += amount
+        if cls.allowed is not None and cls.done > cls.allowed:
+            raise FormulaError("the file asks for more work than any honest proof")
+
+    @classmethod
+    @contextmanager
+    def limited(cls, allowed: int) -> Iterator[None]:
+        """At most so much work inside; a limit around this one counts on."""
+        if cls.allowed is not None:
+            yield
+            return
+        cls.done, cls.allowed = 0, allowed
+        try:
+            yield
+        finally:
+            cls.allowed = None
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A formula: `head` one of num, sym, add, mul, pow, app, lam; `data` and `args` hold the rest.
@@ -59,6 +91,7 @@ class Term:
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        Work.spend(1)
         size = 1 + sum(a.size for a in self.args)
         if size > MAX_SIZE:
             raise FormulaError("a formula grows too large when its derivatives are carried out")
