@@ -12,6 +12,11 @@ from typing import Any
 NEAR = 1e-5
 COPIES = {"identity", "reshape", "permute", "expand", "regrid", "flip", "roll", "pad", "moved", "read", "part"}
 """Rules that compute nothing: black stays black, weights and factors stay."""
+KEEP_GRID = {
+    *("same-weight", "product", "choose", "compare", "pointwise", "running-sum", "identity", "permute", "factor"),
+    *("channel", "channels", "jet", "pick-scales", "expand", "mix", "reduce"),
+}
+"""Rules whose results lie on the grids of their operands."""
 UNSIGNED = {
     "factor",
     "same-weight",
@@ -201,6 +206,22 @@ def check_axes(step: Mapping[str, Any], node: Mapping[str, Any], premises: Seque
     sizes = [_product(a[1] for a in axis) for axis in kind["axes"]]
     if node["shape"] is not None and rule not in ("part", "split", "reduce") and sizes != list(node["shape"]):
         raise Broken(f"axes of sizes {sizes}, the graph has {list(node['shape'])}")
+    found = {a[0] for axis in kind["axes"] for a in axis}
+    if not found <= set("BCRSXPW"):
+        raise Broken(f"an axis of unknown kind {sorted(found, key=str)[-1]!r}")
+    if any(p["index"] for p in premises) and not kind["index"]:
+        raise Broken("an index of a scale channel is taken for a value")
+    if rule in KEEP_GRID:
+        known = {a for p in premises for a in atoms(p, "XPW")}
+        if any(a not in known for a in atoms(kind, "XPW")):
+            raise Broken("a grid map is none of those of the operands")
+    if rule == "read":
+        left = [list(axis) for axis in premises[0]["axes"]]
+        left[step["data"]["axis"]] = []
+        if not step["data"]["keep"]:
+            del left[step["data"]["axis"]]
+        if kind["axes"] != left:
+            raise Broken("a read-out changes the axes that it does not read")
     if rule in ("image", "read", "reduce", "window", "part", "moved"):
         if rule in ("read", "part", "window") and len(atoms(kind, "XPW")) < len(atoms(premises[0], "XPW")) - 3:
             raise Broken("space disappears")
