@@ -5,7 +5,8 @@ import pytest
 from gdtriton.verify.theory import library
 from gdtriton.verify.theory.calculus import instantiate
 from gdtriton.verify.theory.check import context_of
-from gdtriton.verify.theory.normal import cleared, normal
+from gdtriton.verify.theory.facts import admits
+from gdtriton.verify.theory.normal import Kinds, cleared, normal
 from gdtriton.verify.theory.terms import add, negate, parse
 
 FIELDS = [t for t in library.THEOREMS.values() if "F is a field" in t.statement.given]
@@ -26,3 +27,9 @@ def test_the_fields_of_an_arbitrary_image_satisfy_the_hypothesis(theorem):
     found = instantiate(relation, values, context.kinds)
     assert not cleared(normal(add(found.left, negate(found.right)), context.kinds))
     assert {"x", "s"} <= set(theorem.statement.given["F is a field"].for_all) <= names.keys() - {"S", "r", "j"}
+
+
+def test_the_bound_per_frequency_covers_the_highest_frequency():
+    """At w = pi the symbol of an odd difference, sin(w) (2 - 2 cos w)^k, is zero."""
+    kind = library.THEOREMS["closed-form-bound"].statement.variables["L"]
+    assert admits(parse("0"), kind, Kinds())
