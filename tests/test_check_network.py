@@ -215,6 +215,27 @@ def test_covariant_is_not_invariant():
         check_proof(data)
 
 
+def test_a_crop_keeps_the_samples_that_the_graph_says():
+    class Crop(Net):
+        def forward(self, image):
+            features, sigmas = self.lift(image)
+            return self.head(self.body(features, sigmas)[..., 1:-1, 1:-1])
+
+    data = json.loads(json.dumps(certify(Crop(), (1, 1, 9, 9)).to_json()))
+    check_proof(data)
+
+    def move(nodes):
+        for node in nodes:
+            node["static"] = node["static"].replace("1, -1]", "2, 9]")
+
+    graph(data, move)
+    with pytest.raises(ProofError, match="does not keep the samples"):
+        check_proof(data)
+    graph(data, lambda nodes: [node.update(static="((") for node in nodes if node["op"] == "aten.slice"])
+    with pytest.raises(ProofError, match="malformed"):
+        check_proof(data)
+
+
 def test_an_argmax_over_scale_channels_is_not_called_a_value():
     class Index(Net):
         def forward(self, image):

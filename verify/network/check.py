@@ -81,7 +81,17 @@ def check_network(data: Mapping[str, Any]) -> Report:
         return _check(data)
     except RecursionError as error:
         raise ProofError(None, "nested too deep") from error
-    except (OverflowError, KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (
+        OverflowError,
+        SyntaxError,
+        MemoryError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ZeroDivisionError,
+    ) as error:
         raise ProofError(None, f"the file is malformed ({type(error).__name__}: {error})") from error
 
 

@@ -4,6 +4,7 @@ No torch, no module of the prover. A value keeps one key per scale channel, the 
 for it, up to a common factor of its sigmas; and one logarithm per scale channel of a constant factor.
 """
 
+import ast
 from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -215,6 +216,8 @@ def check_axes(step: Mapping[str, Any], node: Mapping[str, Any], premises: Seque
         known = {a for p in premises for a in atoms(p, "XPW")}
         if any(a not in known for a in atoms(kind, "XPW")):
             raise Broken("a grid map is none of those of the operands")
+    if rule == "regrid" and step["op"] == "aten.slice":
+        check_slice(step, node, premises[0])
     if rule == "read":
         left = [list(axis) for axis in premises[0]["axes"]]
         left[step["data"]["axis"]] = []
@@ -240,6 +243,24 @@ def check_axes(step: Mapping[str, Any], node: Mapping[str, Any], premises: Seque
             before, after = atoms(premises[0], letters), atoms(kind, letters)
             if before != after:
                 raise Broken("grid maps change by a rule that moves nothing")
+
+
+def check_slice(step: Mapping[str, Any], node: Mapping[str, Any], premise: Mapping[str, Any]) -> None:
+    """A crop or stride keeps the samples that the graph's own numbers say.
+
+    Raises:
+        Broken: Its grid map says others.
+    """
+    (_, *given), named = ast.literal_eval(node["static"])
+    names = ("dim", "start", "end", "step")
+    taken = {**dict(zip(names, given, strict=False)), **named}
+    axis = taken.get("dim", 0) % len(premise["axes"])
+    (atom,) = premise["axes"][axis]
+    kept = range(atom[1])[slice(taken.get("start"), taken.get("end"), taken.get("step"))]
+    spacing, offset = Fraction(atom[3]), Fraction(atom[4])
+    expected = ["X", len(kept), atom[2], str(spacing * kept.step), str(offset + spacing * kept.start)]
+    if step["type"]["axes"] != [*premise["axes"][:axis], [expected], *premise["axes"][axis + 1 :]]:
+        raise Broken("a crop or stride does not keep the samples that the graph says")
 
 
 def _product(values: Any) -> int:
