@@ -101,6 +101,32 @@ def mend(data, change):
             change(s["type"])
 
 
+def called(data, old, new):
+    """Rename a kind of axis in every type."""
+    for s in data["proof"]["steps"]:
+        for axis in s["type"]["axes"]:
+            for atom in axis:
+                atom[0] = new if atom[0] == old else atom[0]
+
+
+def shifted(data, offset):
+    """A grid map that changes in a sum and stays so: what is read off the centre then looks centred."""
+    place = next(i for i, s in enumerate(data["proof"]["steps"]) if s["rule"] == "read")
+    for s in data["proof"]["steps"][place:]:
+        for axis in s["type"]["axes"]:
+            for atom in axis:
+                if atom[0] == "X":
+                    atom[4] = offset
+
+
+def infinite(data):
+    """Comparisons with NaN, and with the difference of two infinities, are never true."""
+    for s in data["proof"]["steps"]:
+        s["type"]["anchors"] = [a if a is None else math.inf for a in s["type"]["anchors"]]
+        if s["rule"] == "jet":
+            s["data"]["logs"] = [[[math.inf, *row[1:]] for row in rows] for rows in s["data"]["logs"]]
+
+
 ALTERATIONS = {
     "weight": lambda d: step(d, "pointwise")["type"].update(weight="1"),
     "weight everywhere": lambda d: mend(d, lambda t: t.update(weight="1")),
@@ -145,6 +171,22 @@ ALTERATIONS = {
     "output": lambda d: d["proof"].update(outputs=["nothing"]),
     "graph": lambda d: d["proof"]["graph"]["nodes"][-1].update(op="aten.amax"),
     "verdict": lambda d: d.update(verdict="unknown"),
+    "canvas of the claim": lambda d: d["claim"].update(canvas="scales"),
+    "canvas": lambda d: d.update(canvas="scales"),
+    "canvas that is none": lambda d: [x.update(canvas="none") for x in (d, d["claim"], d["proof"])],
+    "image shape of the claim": lambda d: d["claim"].update(input_shape=[1, 1, 65, 65]),
+    "image shape everywhere": lambda d: [x.update(input_shape=[1, 1, 11, 9]) for x in (d["claim"], d["proof"])],
+    "scope": lambda d: d["claim"].update(scope="all scale factors"),
+    "failed link": lambda d: d["links"][0].update(verdict="failed"),
+    "no link": lambda d: d["links"].pop(),
+    "space called features": lambda d: called(d, "X", "C"),
+    "space of an unknown kind": lambda d: called(d, "X", "Q"),
+    "features of an unknown kind": lambda d: called(d, "C", "Q"),
+    "image that is off the centre": lambda d: step(d, "image")["type"]["axes"][2][0].__setitem__(4, "0"),
+    "grid map after a read-out": lambda d: step(d, "read")["type"]["axes"][3][0].__setitem__(4, "0"),
+    "grid maps before a read-out": lambda d: shifted(d, "1"),
+    "space lost in a read-out": lambda d: step(d, "read")["type"]["axes"].__setitem__(3, []),
+    "infinite sigmas": lambda d: infinite(d),
     "refuted": lambda d: d.update(verdict="refuted"),
 }
 
@@ -166,8 +208,55 @@ def test_covariant_is_not_invariant():
     data = certify(Fields(), (1, 1, 9, 9)).to_json()
     check_proof(data)
     data["verdict"] = "invariant"
+    with pytest.raises(ProofError, match="the link 'network' says 'covariant'"):
+        check_proof(data)
+    data["links"][2]["verdict"] = "invariant"
     with pytest.raises(ProofError, match="covariant, not invariant"):
         check_proof(data)
+
+
+def test_a_crop_keeps_the_samples_that_the_graph_says():
+    class Crop(Net):
+        def forward(self, image):
+            features, sigmas = self.lift(image)
+            return self.head(self.body(features, sigmas)[..., 1:-1, 1:-1])
+
+    data = json.loads(json.dumps(certify(Crop(), (1, 1, 9, 9)).to_json()))
+    check_proof(data)
+
+    def move(nodes):
+        for node in nodes:
+            node["static"] = node["static"].replace("1, -1]", "2, 9]")
+
+    graph(data, move)
+    with pytest.raises(ProofError, match="does not keep the samples"):
+        check_proof(data)
+    graph(data, lambda nodes: [node.update(static="((") for node in nodes if node["op"] == "aten.slice"])
+    with pytest.raises(ProofError, match="malformed"):
+        check_proof(data)
+
+
+def test_an_argmax_over_scale_channels_is_not_called_a_value():
+    class Index(Net):
+        def forward(self, image):
+            return ReadOut("centre")(self.body(*self.lift(image))).max(0).indices
+
+    data = certify(Index(), (1, 1, 9, 9)).to_json()
+    assert data["verdict"] == "covariant"
+    check_proof(data)
+    for s in data["proof"]["steps"]:
+        s["type"]["index"] = False
+    data["verdict"] = data["links"][2]["verdict"] = "invariant"
+    with pytest.raises(ProofError, match="an index of a scale channel"):
+        check_proof(data)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+def test_numbers_that_are_none_are_rejected_in_a_file(proof, number):
+    text = json.dumps(proof).replace("0.12343003896576309", number)
+    assert number in text
+    with pytest.raises(ProofError, match="is not a number"):
+        check_proof(text)
 
 
 def test_a_witness_must_belong_to_its_rule():

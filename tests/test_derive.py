@@ -87,7 +87,7 @@ def test_derive_prints_every_form(name, form, capsys):
         (["scale-covariance", "--order", "1.5"], "order must be a whole number"),
         (["scale-covariance", "--norm-power", "10"], "norm_power must have size at most 9"),
         (["scale-covariance", "--norm-power", "1/17"], "denominator at most 16, got 1/17"),
-        (["scale-covariance", "--order", ""], "order must be a rational number"),
+        (["scale-covariance", "--order", ""], "order must be a whole number from 0 to 6, got ''"),
         (["scale-covariance", "--norm-power", "1/0"], "norm_power must be a rational number"),
         (["scale-covariance", "--norm-power", "1e999999999"], "norm_power must be a rational number"),
         (["hermite-derivative", "--ndim", "2"], "has the parameters order, got ndim"),

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from .. import __version__
 
@@ -35,10 +36,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def writable(path: Path) -> None:
+    """Raise now, not after minutes of work, where a file cannot be written.
+
+    Raises:
+        OSError: the folder does not exist, or the path is one.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; an unexpected exception is status 2, never a traceback."""
     args = build_parser().parse_args(arguments)
+    if sys.stdout is None:
+        return 2  # closed by whoever started us: there is nowhere to answer
     try:
+        for name in ("json", "html"):
+            if getattr(args, name, None):
+                writable(getattr(args, name))
         status: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -47,6 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # the reader has gone; what is left in the buffer has nowhere to go either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except SystemExit as error:
+        # a network of the user that leaves the program has not been certified
+        print(f"gdtriton {args.command}: SystemExit: {error.code}", file=sys.stderr)
         return 2
     except Exception as error:
         print(f"gdtriton {args.command}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -62,6 +62,9 @@ SAME = {
     "written",
 }
 FREE_WEIGHT = {"compare", "part", "window"}
+WITH_INDEX = ("aten.max", "aten.min", "aten.median")
+LINKS = ("leaf = operator", "operator = theory", "network", "exact run")
+SCOPE = "scale factors in ratio^Z, all weights of this architecture"
 
 
 def check_network(data: Mapping[str, Any]) -> Report:
@@ -74,8 +77,21 @@ def check_network(data: Mapping[str, Any]) -> Report:
         ProofError: Something does not follow.
     """
     try:
+        _finite(data)
         return _check(data)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except RecursionError as error:
+        raise ProofError(None, "nested too deep") from error
+    except (
+        OverflowError,
+        SyntaxError,
+        MemoryError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ZeroDivisionError,
+    ) as error:
         raise ProofError(None, f"the file is malformed ({type(error).__name__}: {error})") from error
 
 
@@ -90,6 +106,7 @@ def _check(data: Mapping[str, Any]) -> Report:
         return Report((), (str((data.get("offender") or {}).get("rule")),), 1)
     if verdict not in ("covariant", "invariant") or not isinstance(proof, dict):
         raise ProofError(None, f"nothing is claimed: verdict {verdict!r}")
+    _about(data, proof)
     nodes = _graph(proof)
     known: dict[str, Mapping[str, Any]] = {}
     values: dict[str, Value] = {}
@@ -116,6 +133,9 @@ def _check(data: Mapping[str, Any]) -> Report:
             raise ProofError(number, "an operand that depends on the image is left out")
         if step["rule"] in FREE_WEIGHT:
             trusted.append(number)
+        picked = node["op"] == "getitem" and nodes[node["operands"][0]]["op"] in WITH_INDEX and step["rule"] == "part"
+        if picked and node["static"] != "(['*', 0], {})" and not step["type"]["index"]:
+            raise ProofError(number, "an index of a scale channel is taken for a value")
         own = [values[name] for name in step["from"]]
         own_pools = [pools[name] for name in step["from"]]
         try:
@@ -135,6 +155,31 @@ def _check(data: Mapping[str, Any]) -> Report:
     for kind in outputs:
         _claim(kind, verdict)
     return Report((str(verdict),), (), len(proof["steps"]), tuple(trusted))
+
+
+def _about(data: Mapping[str, Any], proof: Mapping[str, Any]) -> None:
+    """What the verdict says it is about is what the derivation is about, and no link contradicts it."""
+    claim = data["claim"]
+    if proof["canvas"] not in ("fixed", "scales") or not proof["canvas"] == data["canvas"] == claim["canvas"]:
+        raise ProofError(None, "the canvas of the claim is not that of the derivation")
+    if proof["input_shape"] != claim["input_shape"]:
+        raise ProofError(None, "the image shape of the claim is not that of the derivation")
+    if claim["scope"] != SCOPE:
+        raise ProofError(None, f"the scope of a derivation is {SCOPE!r}")
+    if [link["name"] for link in data["links"]] != list(LINKS):
+        raise ProofError(None, f"a certificate has the links {', '.join(LINKS)}")
+    for link in data["links"]:
+        if link["verdict"] not in ((data["verdict"],) if link["name"] == "network" else ("holds", "not decided")):
+            raise ProofError(None, f"the link {link['name']!r} says {str(link['verdict'])[:40]!r}")
+
+
+def _finite(value: Any) -> None:
+    """Raise for NaN and infinity anywhere: no comparison with them fails, so they would stand for every number."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        _finite(part)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ProofError(None, f"{value} is not a number")
 
 
 def graph_digest(nodes: Any) -> str:
@@ -225,8 +270,13 @@ def _step(
     own = Fraction(kind["weight"])
     if rule == "image":
         expected: set[Fraction] = {Fraction(0)}
-        if kind["at"] or any(a is not None for a in kind["anchors"]):
+        if kind["at"] or kind["index"] or any(a is not None for a in kind["anchors"]):
             raise ProofError(number, "an image is read at no point and has no sigma")
+        shape = proof["input_shape"]
+        spatial = [[["X", n, i, "1", str(Fraction(1 - n, 2))]] for i, n in enumerate(shape[2:])]
+        leading = [[[letter, n]] if n > 1 else [] for letter, n in zip("BC", shape, strict=False)]
+        if kind["axes"] != [*leading, *spatial]:
+            raise ProofError(number, "the axes are not those of an image of this shape, centred")
     elif rule == "jet":
         powers = {Fraction(n) * (Fraction(data["power"]) - 1) for n in data["orders"]}
         if len(powers) != 1:

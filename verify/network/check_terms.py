@@ -4,6 +4,7 @@ No torch, no module of the prover. A value keeps one key per scale channel, the 
 for it, up to a common factor of its sigmas; and one logarithm per scale channel of a constant factor.
 """
 
+import ast
 from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -12,6 +13,11 @@ from typing import Any
 NEAR = 1e-5
 COPIES = {"identity", "reshape", "permute", "expand", "regrid", "flip", "roll", "pad", "moved", "read", "part"}
 """Rules that compute nothing: black stays black, weights and factors stay."""
+KEEP_GRID = {
+    *("same-weight", "product", "choose", "compare", "pointwise", "running-sum", "identity", "permute", "factor"),
+    *("channel", "channels", "jet", "pick-scales", "expand", "mix", "reduce"),
+}
+"""Rules whose results lie on the grids of their operands."""
 UNSIGNED = {
     "factor",
     "same-weight",
@@ -201,6 +207,24 @@ def check_axes(step: Mapping[str, Any], node: Mapping[str, Any], premises: Seque
     sizes = [_product(a[1] for a in axis) for axis in kind["axes"]]
     if node["shape"] is not None and rule not in ("part", "split", "reduce") and sizes != list(node["shape"]):
         raise Broken(f"axes of sizes {sizes}, the graph has {list(node['shape'])}")
+    found = {a[0] for axis in kind["axes"] for a in axis}
+    if not found <= set("BCRSXPW"):
+        raise Broken(f"an axis of unknown kind {sorted(found, key=str)[-1]!r}")
+    if any(p["index"] for p in premises) and not kind["index"]:
+        raise Broken("an index of a scale channel is taken for a value")
+    if rule in KEEP_GRID:
+        known = {a for p in premises for a in atoms(p, "XPW")}
+        if any(a not in known for a in atoms(kind, "XPW")):
+            raise Broken("a grid map is none of those of the operands")
+    if rule == "regrid" and step["op"] == "aten.slice":
+        check_slice(step, node, premises[0])
+    if rule == "read":
+        left = [list(axis) for axis in premises[0]["axes"]]
+        left[step["data"]["axis"]] = []
+        if not step["data"]["keep"]:
+            del left[step["data"]["axis"]]
+        if kind["axes"] != left:
+            raise Broken("a read-out changes the axes that it does not read")
     if rule in ("image", "read", "reduce", "window", "part", "moved"):
         if rule in ("read", "part", "window") and len(atoms(kind, "XPW")) < len(atoms(premises[0], "XPW")) - 3:
             raise Broken("space disappears")
@@ -219,6 +243,24 @@ def check_axes(step: Mapping[str, Any], node: Mapping[str, Any], premises: Seque
             before, after = atoms(premises[0], letters), atoms(kind, letters)
             if before != after:
                 raise Broken("grid maps change by a rule that moves nothing")
+
+
+def check_slice(step: Mapping[str, Any], node: Mapping[str, Any], premise: Mapping[str, Any]) -> None:
+    """A crop or stride keeps the samples that the graph's own numbers say.
+
+    Raises:
+        Broken: Its grid map says others.
+    """
+    (_, *given), named = ast.literal_eval(node["static"])
+    names = ("dim", "start", "end", "step")
+    taken = {**dict(zip(names, given, strict=False)), **named}
+    axis = taken.get("dim", 0) % len(premise["axes"])
+    (atom,) = premise["axes"][axis]
+    kept = range(atom[1])[slice(taken.get("start"), taken.get("end"), taken.get("step"))]
+    spacing, offset = Fraction(atom[3]), Fraction(atom[4])
+    expected = ["X", len(kept), atom[2], str(spacing * kept.step), str(offset + spacing * kept.start)]
+    if step["type"]["axes"] != [*premise["axes"][:axis], [expected], *premise["axes"][axis + 1 :]]:
+        raise Broken("a crop or stride does not keep the samples that the graph says")
 
 
 def _product(values: Any) -> int:

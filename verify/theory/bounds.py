@@ -195,7 +195,7 @@ THEOREMS = (
         "-alpha w^(n+2) exp(-b) <= L exp(-a) - w^n exp(-b) <= v w^(n+4)/24 exp(-2 v w^2/pi^2): L by the theorems"
         " difference-powers and difference-powers-odd, the decay by jordan-cosine.",
         Statement(
-            {**_VW, "n": "natural", "alpha": "nonnegative", "L": "positive"},
+            {**_VW, "n": "natural", "alpha": "nonnegative", "L": "nonnegative"},
             (
                 f"w**n*v*w**4/24*exp(-{_C}) >= L*exp(-{_A}) - w**n*exp(-{_B})",
                 f"alpha*w**2*w**n*exp(-{_B}) >= w**n*exp(-{_B}) - L*exp(-{_A})",

@@ -18,14 +18,15 @@ from .calculus import definitions_from, expand_relation
 from .model import Given, Refutation, Statement, Theorem
 from .normal import Kinds
 from .render import relation_latex
-from .rules import Context, Fact, ProofError, goal_of, prove, same
+from .rules import BUILT_IN, Context, Fact, ProofError, goal_of, prove, same
 from .spelling import alike, respelled
-from .terms import FormulaError, Term, free_names, parse, parse_relation, parts
+from .terms import FormulaError, Term, Work, free_names, parse, parse_relation, parts
 from .witness import evaluate_witness
 
 FORMAT = "gdtriton-proof-1"
 MAX_BYTES = 8_000_000
 MAX_STEPS = 400
+MAX_WORK = 5_000_000  # the whole library takes less than a tenth
 KINDS = ("positive", "nonnegative", "real", "vector", "integer", "natural", "function")
 ALWAYS = ("H",)
 
@@ -160,6 +161,10 @@ def context_of(statement: Statement, facts: Mapping[str, Fact], principles: froz
             raise ProofError(None, f"variable {name[:40]}: unknown kind {kind[:40]!r}")
     kinds = Kinds({**statement.variables, **dict.fromkeys(ALWAYS, "function")})
     raw = dict(lambda_of(k, v) for k, v in statement.definitions.items())
+    for name, body in raw.items():
+        unknown = free_names(body) - kinds.of.keys() - raw.keys() - BUILT_IN
+        if unknown:
+            raise ProofError(None, f"the definition of {name} uses the undeclared name {sorted(unknown)[0]}")
     definitions = definitions_from(raw)
     context = Context(kinds, definitions, dict(facts), principles)
     own: dict[str, Fact] = {}
@@ -192,7 +197,7 @@ def same_statement(a: Statement, b: Statement) -> str | None:
         if body.head != other.head or body.data != other.data:
             return f"definition of {name}"
         own, its = (t.args[0] if t.head == "lam" else t for t in (body, other))
-        if not alike(own, its, first.kinds):
+        if not alike(its, own, first.kinds):
             return f"definition of {name}"
     for name, item in a.given.items():
         other_item = b.given[name]
@@ -369,13 +374,17 @@ def check_proof(data: str | bytes | Mapping[str, Any]) -> Report:
         ProofError: something does not follow; `.step` and `.reason` say what.
     """
     content = load(data) if isinstance(data, (str, bytes)) else data
+    with Work.limited(MAX_WORK):
+        return _check(content)
+
+
+def _check(content: Any) -> Report:
     if isinstance(content, dict) and content.get("format") == "gdtriton-network-1":
         from ..network.check import check_network
 
         return check_network(content)
-    if isinstance(
-        content, dict
-    ):  # the report is what was printed, times for example: it proves nothing and is not read
+    # the report is what was printed, times for example: it proves nothing and is not read
+    if isinstance(content, dict):
         content = {k: v for k, v in content.items() if k != "report"}
     top = _fields(content, {"format": str, "items": list}, "proof file")
     if top["format"] != FORMAT:
@@ -385,6 +394,7 @@ def check_proof(data: str | bytes | Mapping[str, Any]) -> Report:
     established: dict[str, Statement] = {}
     proved: list[str] = []
     refuted: list[str] = []
+    seen: set[tuple[str, str, str]] = set()
     obligations = 0
     for item in top["items"]:
         kind = item.get("format") if isinstance(item, dict) else None
@@ -397,7 +407,11 @@ def check_proof(data: str | bytes | Mapping[str, Any]) -> Report:
             raise ProofError(None, "nested too deep") from error
         except (LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, ValueError) as error:
             raise ProofError(None, f"malformed: {str(error)[:120]}") from error
-        (refuted if kind == "refutation" else proved).append(str(item.get("id")))
+        known = (str(kind), item["id"], json.dumps(item["parameters"], sort_keys=True))
+        if known in seen:
+            raise ProofError(None, f"{item['id'][:60]!r} occurs twice")
+        seen.add(known)
+        (refuted if kind == "refutation" else proved).append(item["id"])
     return Report(tuple(proved), tuple(refuted), obligations)
 
 

@@ -9,6 +9,7 @@ from .calculus import differentiate, expand, expand_relation, instantiate
 from .field import vanishes
 from .normal import (
     E,
+    Exponent,
     Kinds,
     cleared,
     freeze,
@@ -18,8 +19,9 @@ from .normal import (
     positive,
     thaw,
 )
-from .spelling import empty, respelled
+from .spelling import divisors, empty, harmless, respelled
 from .terms import (
+    BINDERS,
     FormulaError,
     Relation,
     Term,
@@ -30,6 +32,7 @@ from .terms import (
     number,
     parse,
     parse_relation,
+    parts,
     power,
     substitute,
     symbol,
@@ -126,6 +129,12 @@ def shows(goal: Goal, text: Any, context: Context) -> bool:
     relation = context.read_relation(text)
     if respelled(goal.written, parse_relation(text), kinds):
         return True
+    sides = relation.left, relation.right
+    allowed = set[Exponent]().union(
+        *(divisors(t, kinds) for r in (goal.written, goal.expanded) for t in (r.left, r.right))
+    )
+    if not divisors(sides[0], kinds) | divisors(sides[1], kinds) <= allowed:
+        return False
     left, right = (normal(t, kinds) for t in (goal.expanded.left, goal.expanded.right))
     numbers = all(isinstance(freeze(p), Fraction) for p in (left, right))
     return not numbers and same(goal.expanded, relation, kinds)
@@ -153,6 +162,29 @@ def admits(value: Term, kind: str, kinds: Kinds) -> bool:
     return False
 
 
+def never_zero(term: Term, kinds: Kinds) -> bool:
+    """The formula is known to keep away from zero: positive throughout or negative throughout, without integrals."""
+    poly = normal(term, kinds)
+    if any(atom[0] in BINDERS for monomial in poly for atom, _ in monomial):
+        return False  # an integral or a sum may diverge
+    return positive(poly, kinds) or positive({m: -c for m, c in poly.items()}, kinds)
+
+
+def defined_everywhere(term: Term, kinds: Kinds) -> Term:
+    """The formula, if it divides by nothing that may vanish: a use "times 1/(a - b)" of a == b would prove anything.
+
+    Raises:
+        FormulaError: a divisor, or the base of a power that is not a whole number >= 0, is not known to be non-zero.
+    """
+    for part in term.args:
+        defined_everywhere(part, kinds)
+    if term.head == "pow" and not harmless(term.args[1]) and not never_zero(term.args[0], kinds):
+        raise FormulaError(f"divides by {term.args[0]}, which is not known to be non-zero")
+    if term.head == "app" and parts(term)[0] == "fact" and not admits(term.args[0], "natural", kinds):
+        raise FormulaError(f"{term}: not known to be the factorial of a natural number")
+    return term
+
+
 def decays(function: Term, kinds: Kinds) -> bool:
     """Each term is a Gaussian of the variable times powers, sines and cosines of it: it vanishes at infinity."""
     if function.head != "lam" or not isinstance(function.data, tuple) or len(function.data) != 1:
@@ -167,7 +199,7 @@ def decays(function: Term, kinds: Kinds) -> bool:
                 square = {m: c for m, c in thaw(exponent).items() if name in names_in(m)}
                 for m, c in square.items():
                     rest = frozenset(p for p in m if p[0] != ("var", name))
-                    if dict(m).get(("var", name)) != 2 or not positive({rest: -c}, kinds):
+                    if dict(m).get(("var", name)) != 2 or name in names_in(rest) or not positive({rest: -c}, kinds):
                         return False
                 gaussian = True
             elif atom[0] not in ("var", "cos", "sin") or not isinstance(exponent, Fraction) or exponent < 0:
@@ -219,7 +251,7 @@ def _instance(use: Mapping[str, Any], context: Context, left_over: list[Goal] | 
     for variable, text in use["with"].items():
         if variable not in fact.replaceable:
             raise FormulaError(f"{variable} of {name} may not be replaced")
-        values[variable] = context.read(text)
+        values[variable] = defined_everywhere(context.read(text), context.kinds)
     for variable, kind in fact.replaceable.items():
         value = values.get(variable, symbol(variable))
         occurs = variable in free_names(fact.relation.left) | free_names(fact.relation.right)
@@ -245,7 +277,7 @@ def _instance(use: Mapping[str, Any], context: Context, left_over: list[Goal] | 
         if relation.op != "==":
             raise FormulaError("inequalities have no derivative")
         relation = Relation(differentiate(relation.left, variable), "==", differentiate(relation.right, variable))
-    return relation, context.read(use["times"])
+    return relation, defined_everywhere(context.read(use["times"]), context.kinds)
 
 
 def _needs(fact: Fact, values: Mapping[str, Term], written: Mapping[str, Term], context: Context) -> list[Goal]:

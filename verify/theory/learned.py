@@ -23,13 +23,12 @@ CHANNELS = (
                 "x": "vector",
                 "F": "function",
                 "Fp": "function",
-                "S": "positive",
             },
             ("Fp(r**j*x, r**i*s) == F(x, r**(i - j)*s)",),
             {},
-            {"F is a field": Given("Fp(S*x, S*s) == F(x, s)", ("x", "s", "S"))},
+            {"F is a field": Given("Fp(r**j*x, r**j*s) == F(x, s)", ("x", "s"))},
         ),
-        (algebra(use("given:F is a field", S="r**j", s="r**(i - j)*s")),),
+        (algebra(use("given:F is a field", s="r**(i - j)*s")),),
         f"{LINDEBERG}, eqs. (20) to (23)",
     ),
     Theorem(
@@ -121,14 +120,14 @@ LEARNED = (
         "isr-gradient",
         "learned",
         "The internal scale range 1 + g^2",
-        "s_i = b (1 + g^2)^(i/(n-1)): d log s_i/dg = (i/(n-1)) 2g/(1 + g^2), zero at g = 0: ISR = 1 is a stationary"
-        " point, so learning must not start there; of degree 1 in b; at most 1 for i <= n - 1.",
+        "s_i = b (1 + g^2)^(i/k), k = n - 1 for n scales: d log s_i/dg = (i/k) 2g/(1 + g^2), zero at g = 0: ISR = 1 is"
+        " a stationary point, so learning must not start there; of degree 1 in b; of size at most 1 for i <= k, as"
+        " |2g| <= 1 + g^2.",
         Statement(
             {
                 "b": "positive",
                 "g": "real",
                 "i": "natural",
-                "n": "positive",
                 "k": "positive",
                 "c": "positive",
             },
@@ -137,10 +136,14 @@ LEARNED = (
                 "At(D(s(g, b), g), g, 0) == 0",
                 "s(g, c*b) == c*s(g, b)",
                 "1 + g**2 >= 2*g",
+                "1 + g**2 >= -2*g",
             ),
             {"s(g, b)": "b*(1 + g**2)**(i/k)"},
         ),
-        (algebra(), algebra(), algebra(), algebra(use("square-nonnegative", y="1 - g"))),
+        (
+            *(algebra(), algebra(), algebra()),
+            *(algebra(use("square-nonnegative", y=y)) for y in ("1 - g", "1 + g")),
+        ),
         f"{BASTING}, eqs. (5), (6)",
         ("square-nonnegative",),
     ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import comb
 
-from .terms import BINDERS, FormulaError, Term, free_names, parts, substitute, symbol
+from .terms import BINDERS, FormulaError, Term, Work, free_names, parts, substitute, symbol
 
 MAX_TERMS = 20_000
 MAX_POWER = 64
@@ -73,6 +73,7 @@ def thaw(value: Exponent) -> Poly:
 
 def plus(a: Poly, b: Poly, factor: Fraction = Fraction(1)) -> Poly:
     """A + factor b."""
+    Work.spend(len(b))
     result = dict(a)
     for monomial, coefficient in b.items():
         total = result.get(monomial, Fraction(0)) + factor * coefficient
@@ -89,6 +90,7 @@ def times(a: Poly, b: Poly) -> Poly:
     """A b, with the relations between powers of equal atoms applied."""
     if len(a) * len(b) > MAX_TERMS * 4:
         raise TooLargeError("a product expands to too many terms")
+    Work.spend(len(a) * len(b))
     result: Poly = {}
     for m1, c1 in a.items():
         for m2, c2 in b.items():

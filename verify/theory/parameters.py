@@ -47,7 +47,7 @@ class Parameters:
         return ", ".join(f"{n} = {v}" for n, v in self.strings().items())
 
 
-def _rational(name: str, value: Any) -> Fraction:
+def _rational(value: Any) -> Fraction | None:
     # a float says what it prints: 0.1 is 1/10
     text = str(value) if isinstance(value, (int, float, Fraction, str)) and not isinstance(value, bool) else ""
     try:
@@ -55,19 +55,23 @@ def _rational(name: str, value: Any) -> Fraction:
             return Fraction(text)
     except ZeroDivisionError:
         pass
-    raise ValueError(f"specialise: {name} must be a rational number as in 2, 1/2 or 0.5, got {str(value)[:40]!r}")
+    return None
 
 
 def _whole(name: str, value: Any) -> int:
-    number = _rational(name, value)
     low, high = RANGES[name]
-    if number.denominator != 1 or not low <= number <= high:
-        raise ValueError(f"specialise: {name} must be a whole number from {low} to {high}, got {value}")
+    number = _rational(value)
+    if number is None or number.denominator != 1 or not low <= number <= high:
+        got = repr(str(value)[:40]) if number is None else value
+        raise ValueError(f"specialise: {name} must be a whole number from {low} to {high}, got {got}")
     return int(number)
 
 
 def _power(value: Any) -> Fraction:
-    number = _rational("norm_power", value)
+    number = _rational(value)
+    if number is None:
+        got = str(value)[:40]
+        raise ValueError(f"specialise: norm_power must be a rational number as in 2, 1/2 or 0.5, got {got!r}")
     if abs(number) > LARGEST_POWER or number.denominator > LARGEST_DENOMINATOR:
         raise ValueError(
             f"specialise: norm_power must have size at most {LARGEST_POWER} and denominator at most"

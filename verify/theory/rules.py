@@ -7,11 +7,24 @@ from typing import Any
 
 from .calculus import differentiate, instantiate
 from .cases import bisect, order_types
-from .facts import BUILT_IN, SMOOTH, Context, Fact, Goal, ProofError, admits, close_by_algebra, goal_of, same, shows
+from .facts import (
+    BUILT_IN,
+    SMOOTH,
+    Context,
+    Fact,
+    Goal,
+    ProofError,
+    admits,
+    close_by_algebra,
+    defined_everywhere,
+    goal_of,
+    same,
+    shows,
+)
 from .normal import Kinds, freeze, normal
 from .terms import ONE, ZERO, FormulaError, Relation, Term, add, apply, free_names, negate, number, symbol
 
-__all__ = ["Context", "Fact", "Goal", "ProofError", "admits", "goal_of", "prove", "same"]
+__all__ = ["BUILT_IN", "Context", "Fact", "Goal", "ProofError", "admits", "goal_of", "prove", "same"]
 
 PRINCIPLES = {
     "induction": "induction",
@@ -71,7 +84,7 @@ def _apply(rule: str, goal: Goal, step: Mapping[str, Any]) -> list[Goal]:
     if variable in context.rigid or variable not in context.kinds.of:
         raise FormulaError(f"{variable} is fixed by a hypothesis or not declared")
     kind = context.kinds.of[variable]
-    start = context.read(step["start"])
+    start = defined_everywhere(context.read(step["start"]), context.kinds)
     if rule == "induction":
         return _induction(goal, variable, kind, start, step["depth"])
     if rule == "constant":

@@ -4,7 +4,9 @@
 them. A spelling carries nothing out: derivatives, integrals and defined functions stay as they are. Plain Python.
 """
 
-from .normal import Kinds, Poly, normal
+from fractions import Fraction
+
+from .normal import Exponent, Kinds, Poly, freeze, normal, positive
 from .terms import ONE, ZERO, FormulaError, Relation, Term, bound, parts, substitute, symbol
 
 
@@ -27,6 +29,27 @@ def empty(relation: Relation) -> bool:
     return spelling(relation.left) == spelling(relation.right)
 
 
+def harmless(exponent: Term) -> bool:
+    """A whole number >= 0: such a power is defined for every base."""
+    value = exponent.data
+    return isinstance(value, Fraction) and value.denominator == 1 and value >= 0
+
+
+def divisors(term: Term, kinds: Kinds) -> set[Exponent]:
+    """What the formula divides by or takes other than whole powers of, as shapes; what is known to be positive left out."""
+    return _divisors(_opaque(term, 0), kinds)
+
+
+def _divisors(term: Term, kinds: Kinds) -> set[Exponent]:
+    found = set[Exponent]().union(*(_divisors(a, kinds) for a in term.args))
+    power = term.head == "pow" and not harmless(term.args[1])
+    if power or (term.head == "app" and term.data == ("power.", 0)):
+        base = normal(term.args[0], kinds)
+        if not positive(base, kinds):
+            found.add(freeze(base))
+    return found
+
+
 def shape(term: Term, kinds: Kinds) -> Poly:
     """The formula as a polynomial in its applications and symbolic powers, none of them carried out."""
     return normal(_opaque(term, 0), kinds)
@@ -35,13 +58,13 @@ def shape(term: Term, kinds: Kinds) -> Poly:
 def _opaque(term: Term, depth: int) -> Term:
     if term.head == "lam":
         assert isinstance(term.data, tuple)
-        names = tuple(f"slot{depth}_{i}" for i in range(len(term.data)))
+        names = tuple(f"slot.{depth}.{i}" for i in range(len(term.data)))
         body = substitute(term.args[0], dict(zip(term.data, map(symbol, names), strict=True)))
         return Term("app", ("function.", 0), (_opaque(body, depth + 1),))
     variable = bound(term)
     if variable is not None:
         name, _, args = parts(term)
-        fresh = f"bound{depth}"
+        fresh = f"bound.{depth}"
         body = substitute(args[0], {variable: symbol(fresh)})
         rest = tuple(_opaque(a, depth) for a in args[2:])
         return Term("app", (f"{name}.", 0), (_opaque(body, depth + 1), *rest))
@@ -70,10 +93,13 @@ def _sides_alike(a: Relation, b: Relation, kinds: Kinds) -> bool:
 
 
 def alike(a: Term, b: Term, kinds: Kinds) -> bool:
-    """The same formula with sums commuted, products expanded or bound variables renamed."""
+    """`b` is `a` with sums commuted, products expanded or bound variables renamed.
+
+    It divides by nothing that `a` does not divide by: `a*q/q` says nothing where q is zero.
+    """
     if spelling(a) == spelling(b):
         return True
     try:
-        return shape(a, kinds) == shape(b, kinds)
+        return shape(a, kinds) == shape(b, kinds) and divisors(b, kinds) <= divisors(a, kinds)
     except FormulaError:
         return False

@@ -16,7 +16,8 @@ Both the prover and the checker read this language; neither imports the other.
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
@@ -31,11 +32,48 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
 BINDERS = ("Int", "Sum", "Sup", "Max")
 OPERATORS = ("D", "At", "Heat", *BINDERS)
 ELEMENTARY = ("exp", "log", "sin", "cos", "fact", "max", "iff", "both", "either", "le", "same")
+ARGUMENTS = {
+    **dict.fromkeys(("exp", "log", "sin", "cos", "fact"), (1, 1)),
+    **dict.fromkeys(("iff", "both", "either", "le", "same"), (2, 2)),
+    **{"max": (1, None), "D": (2, None), "At": (3, 3), "Heat": (3, None)},
+    **{"Int": (3, 3), "Sup": (3, 3), "Sum": (2, 2), "Max": (2, 2)},
+}
 RELATIONS = {ast.Eq: "==", ast.GtE: ">=", ast.LtE: "<=", ast.Gt: ">"}
 
 
 class FormulaError(ValueError):
     """A string that is not a formula of the language, or is larger than any honest one."""
+
+
+class Work:
+    """Nodes built and terms multiplied so far, and how many a check may take: a long file cannot hang its reader."""
+
+    done = 0
+    allowed: int | None = None
+
+    @classmethod
+    def spend(cls, amount: int) -> None:
+        """Count the work.
+
+        Raises:
+            FormulaError: more than is allowed.
+        """
+        cls.done += amount
+        if cls.allowed is not None and cls.done > cls.allowed:
+            raise FormulaError("the file asks for more work than any honest proof")
+
+    @classmethod
+    @contextmanager
+    def limited(cls, allowed: int) -> Iterator[None]:
+        """At most so much work inside; a limit around this one counts on."""
+        if cls.allowed is not None:
+            yield
+            return
+        cls.done, cls.allowed = 0, allowed
+        try:
+            yield
+        finally:
+            cls.allowed = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +91,7 @@ class Term:
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        Work.spend(1)
         size = 1 + sum(a.size for a in self.args)
         if size > MAX_SIZE:
             raise FormulaError("a formula grows too large when its derivatives are carried out")
@@ -170,17 +209,34 @@ def _convert(node: ast.expr, budget: list[int]) -> Term:
                 case ast.Pow():
                     return Term("pow", None, (left, right))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-            return apply(_name(name), *(_convert(a, budget) for a in args))
+            return _call(apply(_name(name), *(_convert(a, budget) for a in args)))
         case ast.Call(func=ast.Subscript(value=ast.Name(id=name), slice=index), args=args, keywords=[]):
             indices = index.elts if isinstance(index, ast.Tuple) else [index]
-            return apply(
-                _name(name),
-                *(_convert(a, budget) for a in args),
-                index=tuple(_convert(i, budget) for i in indices),
+            return _call(
+                apply(
+                    _name(name),
+                    *(_convert(a, budget) for a in args),
+                    index=tuple(_convert(i, budget) for i in indices),
+                )
             )
-        case ast.Lambda(args=ast.arguments(args=names, defaults=[], kwonlyargs=[]), body=body):
-            return Term("lam", tuple(_name(a.arg) for a in names), (_convert(body, budget),))
+        case ast.Lambda(
+            args=ast.arguments(posonlyargs=[], args=names, vararg=None, kwonlyargs=[], kwarg=None, defaults=[]),
+            body=body,
+        ):
+            parameters = tuple(_name(a.arg) for a in names)
+            if len(set(parameters)) != len(parameters):
+                raise FormulaError("a parameter of a function occurs twice")
+            return Term("lam", parameters, (_convert(body, budget),))
     raise FormulaError(f"not part of the formula language: {ast.unparse(node)[:60]!r}")
+
+
+def _call(term: Term) -> Term:
+    """An application; what has a meaning of its own takes so many arguments and no derivative index."""
+    name, index, args = parts(term)
+    low, high = ARGUMENTS.get(name, (1, None))
+    if len(args) < low or (high is not None and len(args) > high) or (index and name in ARGUMENTS):
+        raise FormulaError(f"{name} does not take {len(args)} arguments and {len(index)} indices")
+    return term
 
 
 def _name(name: str) -> str:
