@@ -408,6 +408,23 @@ def covers(self: Interpreter, atom: Any) -> bool:
     return bool(low - step < -Fraction(n - 1, 2) <= low and high <= Fraction(n - 1, 2) < high + step)
 
 
+def whole_canvas(self: Interpreter, kind: Type) -> None:
+    """On a canvas that is scaled an edge that was cut or padded by a number of pixels does not scale along."""
+    if self.canvas == "scales" and any(a.size > 1 and not covers(self, a) for a in kind.atoms("X")):
+        raise NoRule("a jet layer on part of a canvas that is scaled")
+
+
+def sampled_finely(kind: Type, atom: Any) -> None:
+    """Whether a stride leaves enough samples for a read-out over space: at most pi sigma apart.
+
+    There the spectrum exp(-sigma^2 omega^2 / 2) of the finest kernel has fallen below exp(-1/2) at the Nyquist
+    frequency pi / spacing; beyond, the samples are points of their own, and those at the edge do not scale.
+    """
+    finest = min((s.anchor[0] for s in kind.slices if s.anchor is not None), default=0.0)
+    if abs(atom.spacing) > max(1.0, math.pi * math.exp(finest)):
+        raise NoRule(f"a read-out over samples {abs(atom.spacing)} pixels apart, too far for the finest sigma")
+
+
 def _copies_as_channels(kind: Type, axes: list[int]) -> Type:
     """The type once constants of their own have met the copies along `axes`."""
     changed = [

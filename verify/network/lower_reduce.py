@@ -8,7 +8,7 @@ from . import core
 from .domain import Atom, NoRule, Refuted, Type, size
 from .graph import Node
 from .lower import Interpreter, dims, lowering
-from .lower_point import _is_field, covers
+from .lower_point import _is_field, covers, sampled_finely
 from .lower_space import Parts, _channels, _take
 from .lower_windows import _refuse_pool, refused_window
 
@@ -118,6 +118,7 @@ def _reduce_axis(self: Interpreter, node: Node, kind: Type, name: str, axis: int
                 kind = replace(kind, axes=tuple(axes), slices=slices)
                 continue
             full = covers(self, space)
+            sampled_finely(kind, space)
             if name in ("var", "std", "logsumexp", "median") or (name == "norm" and len(node.args) > 1):
                 kind = _statistic(self, node, kind, name, axis, space, full)
                 continue

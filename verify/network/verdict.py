@@ -169,10 +169,25 @@ def _second_size(
     return Unknown("unknown", other.offender, data["reason"], data)
 
 
-def _numbers_of(found: Verdict) -> list[str]:
-    """What the graph multiplies, divides and adds by."""
-    arithmetic = ("aten.mul", "aten.div", "aten.add", "aten.sub", "aten.rsub", "aten.pow")
-    return [n["static"] for n in found.data["proof"]["graph"]["nodes"] if n["op"] in arithmetic]
+def _numbers_of(found: Verdict) -> list[tuple[str, str]]:
+    """What the graph computes with: every operator with its own numbers, and the constants that are no weights.
+
+    Left out is what follows the size of the image without entering a value: shapes, and the middle of an axis.
+    """
+    numbers = []
+    for row in found.data["proof"]["graph"]["nodes"]:
+        name = row["op"].removeprefix("aten.")
+        own = row["static"].split("], ", 1)[-1] if name == "full" else row["static"]
+        numbers.append((name, "" if name in SHAPES else own))
+    return numbers + [("constant", str(value)) for value in found.data["constants"]]
+
+
+SHAPES = {
+    *("view", "_unsafe_view", "reshape", "expand", "select", "slice", "flatten", "unflatten", "squeeze", "unsqueeze"),
+    *("zeros", "ones", "new_zeros", "new_ones", "adaptive_max_pool2d", "placeholder", "constant", "arange"),
+    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool3d"),
+}
+"""Operators whose numbers are shapes, or decided by the place they read."""
 
 
 def _judge(
@@ -216,6 +231,11 @@ def _judge(
         "outputs": [n.name for n in graph.outputs],
     }
     base["proof"] = proof
+    base["constants"] = [
+        [list(node.value.shape), node.value.flatten()[:64].tolist(), float(node.value.double().sum())]
+        for node in graph.nodes
+        if node.value is not None and node.parameter is None and not node.value.is_complex()
+    ]
     verdict = _conclude(run, graph, outputs, base, dtype)
     base["links"].append(
         {
