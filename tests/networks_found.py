@@ -7,9 +7,10 @@ import threading
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from gdtriton import GaussianJetConv2d
-from networks_good import IMAGE, Net, last, middle
+from gdtriton import GaussianJetConv2d, ScaleLift, gaussian_jet
+from networks_good import GRID, IMAGE, Net, last, middle
 
 
 def plane(function):
@@ -115,6 +116,64 @@ class CountsOnly(Net):
         return torch.relu(features)
 
 
+class FirstOrder(nn.Module):
+    """First derivatives that are not normalised, of weight -1; `finish(features, sigmas, offset)` does the rest."""
+
+    def __init__(self, finish):
+        super().__init__()
+        self.lift, self.finish = ScaleLift(GRID), finish
+        self.jet = GaussianJetConv2d(1, 4, order=1, norm_power=0.0, bias=False)
+        self.offset = nn.Parameter(torch.randn(4, 1, 1))
+
+    def forward(self, image):
+        features, sigmas = self.lift(image)
+        return self.finish(self.jet(features, sigmas), sigmas.float().view(-1, 1, 1, 1, 1), self.offset)
+
+
+def first_order(function):
+    return lambda: FirstOrder(lambda f, s, b: function(f, s, b).amax((0, 3, 4))), IMAGE, "fixed"
+
+
+class NormalisedByMatrix(nn.Module):
+    """Derivatives of all orders, normalised by a matrix product with powers of sigma."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(6, 4, 1)
+
+    def forward(self, image):
+        sigmas = torch.tensor([0.8, 1.6, 3.2])
+        jets = gaussian_jet(image[:, 0], sigmas.double(), 2, norm_power=0.0)
+        powers = torch.diag_embed(sigmas[:, None] ** torch.tensor([0.0, 1, 1, 2, 2, 2]))
+        jets = (powers[:, None] @ jets.flatten(3)).unflatten(3, jets.shape[-2:])
+        return torch.stack([torch.relu(self.mix(j)) for j in jets]).amax((0, 3, 4))
+
+
+class SigmaOfSize(nn.Module):
+    """Sigmas that are parts of the image's size, a gain of its own for each."""
+
+    def __init__(self, n_scales):
+        super().__init__()
+        self.n_scales, self.jet = n_scales, GaussianJetConv2d(1, 4)
+        self.gain = nn.Parameter(torch.rand(n_scales, 1, 1, 1, 1))
+
+    def forward(self, image):
+        sigmas = 0.05 * image.shape[-1] * 2.0 ** torch.arange(self.n_scales, dtype=torch.float64)
+        features = self.jet(image.expand(self.n_scales, *image.shape), sigmas)
+        return (features * self.gain).amax((0, 3, 4))
+
+
+class BothReordered(Net):
+    """Scale channels and their sigmas in one other order."""
+
+    def forward(self, image):
+        features, sigmas = self.lift(image)
+        order = torch.tensor([2, 0, 3, 1])
+        features = torch.relu(self.first(features, sigmas))[order]
+        return self.last(self.second(features, sigmas[order]), sigmas)
+
+
+ORDER = torch.tensor([2, 0, 3, 1])
 WRONG = {
     "channels indexed by halves": halves(
         lambda x: x[:, :, torch.tensor([0, 1, 2, 3])], lambda x: x[:, :, torch.tensor([1, 0, 2, 3])]
@@ -165,4 +224,79 @@ UNUSUAL = {
         "scales",
     ),
     "winner gathered": head(lambda n, f, s: n.read(f).gather(0, n.read(f).argmax(0, keepdim=True))[0]),
+    "scale channels indexed, then pooled": head(lambda n, f, s: n.read(f)[ORDER].amax(0)),
+    "scale channels selected, then averaged": head(lambda n, f, s: n.read(f).index_select(0, ORDER).mean(0)),
+    "every second scale channel first": head(lambda n, f, s: torch.cat([n.read(f)[::2], n.read(f)[1::2]]).amax(0)),
+    "scale channels and sigmas reordered": (BothReordered, IMAGE, "fixed"),
+    "windows and where they are, one maximum": head(lambda n, f, s: f.unfold(-1, 3, 1).amax((-1, -2, -3)).amax(0)),
+    "windows, then where they are": head(lambda n, f, s: f.unfold(-1, 3, 1).amax(-1).amax((-1, -2)).amax(0)),
+    "max pooling, then a maximum": head(
+        lambda n, f, s: plane(lambda x: F.max_pool2d(x, 2, ceil_mode=True).amax((-1, -2)))(n, f, s).amax(0)
+    ),
+    "blocks, then a maximum": head(
+        lambda n, f, s: f.reshape(*f.shape[:3], 8, 2, 8, 2).amax((4, 6)).amax((3, 4)).amax(0), (1, 1, 16, 16)
+    ),
+    "adaptive maximum pooling, then a maximum": head(
+        lambda n, f, s: plane(lambda x: F.adaptive_max_pool2d(x, 4).amax((-1, -2)))(n, f, s).amax(0)
+    ),
+    "pooled to nine, minimum over all": head(
+        lambda n, f, s: f.unfold(-1, 3, 1).unfold(-2, 3, 1).amin((-1, -2)).amin((-1, -2)).amin(0)
+    ),
+    "offset over sigma": first_order(lambda f, s, b: f + b / s),
+    "offset over sigma, normalised after": first_order(lambda f, s, b: torch.tanh((f + b / s) * s)),
+    "offset added and taken away": first_order(lambda f, s, b: torch.relu(f) + 1 - 1),
+    "threshold over sigma": first_order(lambda f, s, b: torch.where(f > 0.1 / s, f, torch.zeros_like(f))),
+    "at least one over sigma": first_order(lambda f, s, b: torch.maximum(f, 0.1 / s)),
+    "log plus log sigma": first_order(lambda f, s, b: torch.log(f.abs()) + torch.log(s)),
+    "softmax of log": first_order(lambda f, s, b: torch.log(f.abs()).softmax(2)),
+    "exp of log": first_order(lambda f, s, b: torch.exp(torch.log(f.abs()))),
+    "layer norm without eps": first_order(lambda f, s, b: F.layer_norm(f.movedim(2, -1), (4,), eps=0.0).movedim(-1, 2)),
+    "angle": first_order(lambda f, s, b: torch.atan2(f[:, :, :1], f[:, :, 1:].abs())),
+    "maximum with a tensor 0": first_order(lambda f, s, b: torch.maximum(f, torch.zeros(()))),
+    "threshold 0": first_order(lambda f, s, b: F.threshold(f, 0.0, 0.0)),
+    "hardtanh from 0 on": first_order(lambda f, s, b: F.hardtanh(f, 0.0, torch.inf)),
+    "clamped at 0 from above": first_order(lambda f, s, b: f.clamp(max=0.0)),
+    "greater than a tensor 0": first_order(lambda f, s, b: torch.where(f > torch.zeros(()), f, 0.1 * f)),
+    "soft shrinkage by 0": first_order(lambda f, s, b: F.softshrink(f, 0.0)),
+    "elu with alpha 0": first_order(lambda f, s, b: F.elu(f, 0.0)),
+    "hypotenuse": first_order(lambda f, s, b: torch.hypot(f[:, :, :1], f[:, :, 1:])),
+    "copied sign": first_order(lambda f, s, b: torch.copysign(f[:, :, :1], f[:, :, 1:])),
+    "channels summed up": first_order(lambda f, s, b: f.cumsum(2)),
+    "normalised by a matrix": (NormalisedByMatrix, IMAGE, "fixed"),
+    "a quarter of the canvas read": (
+        lambda: last(lambda n, f, s: f[..., f.shape[-2] // 4, f.shape[-1] // 4].amax(0)),
+        IMAGE,
+        "scales",
+    ),
+    "pooled by a quarter of the size": (
+        lambda: last(lambda n, f, s: plane(lambda x: F.avg_pool2d(x, x.shape[-1] // 4))(n, f, s).amax(0)),
+        (1, 1, 16, 16),
+        "scales",
+    ),
+    "dilated by the size": (
+        lambda: middle(
+            lambda n, f, s: plane(lambda x: F.conv2d(x, n.w, padding=x.shape[-1] // 8, dilation=x.shape[-1] // 8))(
+                n, f, s
+            ),
+            w=lambda: nn.Parameter(torch.randn(4, 4, 3, 3)),
+        ),
+        (1, 1, 16, 16),
+        "scales",
+    ),
+    "sigma of the size": (lambda: SigmaOfSize(1), IMAGE, "scales"),
+    "sigmas of the size, gains of their own": (lambda: SigmaOfSize(3), IMAGE, "scales"),
+    "middle pixels stacked": head(
+        lambda n, f, s: (
+            torch.stack([f[..., f.shape[-2] // 2 - i, f.shape[-1] // 2 - j] for i in (0, 1) for j in (0, 1)])
+            .mean(0)
+            .amax(0)
+        ),
+        (1, 1, 16, 16),
+    ),
+    "middle pixels pooled": head(
+        lambda n, f, s: plane(
+            lambda x: F.avg_pool2d(x[..., x.shape[-1] // 2 - 1 :, x.shape[-1] // 2 - 1 :][..., :2, :2], 2)
+        )(n, f, s).amax((0, 3, 4)),
+        (1, 1, 16, 16),
+    ),
 }

@@ -132,8 +132,29 @@ def reaches_output(graph: Graph, run: Interpreter, node: Node, dtype: torch.dtyp
         plain = replay(graph, run, image, draw)
         moved = replay(graph, run, image, draw, {node: change or noise})
         if any(_moved(a, b) for a, b in zip(plain, moved, strict=True)):
-            return True
-    return False
+            break
+    else:
+        return False
+    return rule != "window-pooling" or not _only_the_extreme(graph, run, node, image)
+
+
+def _only_the_extreme(graph: Graph, run: Interpreter, node: Node, image: Tensor) -> bool:
+    """Whether nothing but the largest (smallest) of all windows counts: a maximum over the canvas, written in steps."""
+    least = node.op == "aten.amin"
+    if not least and "max" not in node.op:
+        return False
+
+    def flat(value: Any, _: Any) -> Any:
+        first = value[0] if isinstance(value, tuple) else value
+        axes = tuple(range(max(first.ndim - run.ndim, 0), first.ndim))
+        extreme = (first.amin if least else first.amax)(axes, keepdim=True).expand(first.shape).clone()
+        return (extreme, *value[1:]) if isinstance(value, tuple) else extreme
+
+    return not any(
+        _moved(a, b)
+        for draw in (0, 1)
+        for a, b in zip(replay(graph, run, image, draw), replay(graph, run, image, draw, {node: flat}), strict=True)
+    )
 
 
 def _moved(a: Tensor, b: Tensor) -> bool:

@@ -64,6 +64,11 @@ def reduction(self: Interpreter, node: Node) -> Any:
     if name in ("var", "std") and len(node.args) > 2:
         keep = bool(node.kwargs.get("keepdim", False))
     axes = dims(raw, len(kind.axes))
+    reduced = [a for i in axes for a in kind.axes[i]]
+    if name in ("max", "min") and any(
+        w.kind == "W" and x.kind == "X" and w.axis == x.axis for w in reduced for x in reduced
+    ):
+        raise NoRule(f"{name} over windows and over where they are at once")
     result = kind
     for axis in sorted(axes, reverse=True):
         result = _reduce_axis(self, node, result, name, axis, keep)

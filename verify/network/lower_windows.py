@@ -225,6 +225,8 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
             kind = _channels_of(self, kind, axis, int((node.shape or ())[axis]), (function, kernels[i], strides[i]))
         elif whole[i] and kernels[i] > 1 and kinds == ["X"]:
             full = covers(self, kind.axes[axis][0])
+            if kernels[i] == 2 and not kind.axes[axis][0].offset + kind.axes[axis][0].spacing / 2:
+                raise NoRule("a window over the two middle pixels of an even size")
             sampled_finely(kind, kind.axes[axis][0])
             kind = core.over_space(
                 kind, self.terms, function=function, axis=axis, keep=True, canvas=self.canvas, full=full, ndim=self.ndim

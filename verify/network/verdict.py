@@ -141,6 +141,8 @@ def certify(
         found = _judge(duplicate, shape, canvas, dtype, training)
         if isinstance(found, Certificate):
             found = _second_size(duplicate, second, canvas, dtype, training, found)
+        elif isinstance(found, Refutation) and canvas == "scales":
+            found = _follows_the_size(duplicate, second, dtype, training, found)
     HISTORY.append((type(module).__name__, found))
     return found
 
@@ -167,6 +169,22 @@ def _second_size(
         return Refutation("refuted", other.offender, data["reason"], data)
     data["verdict"] = "unknown"
     return Unknown("unknown", other.offender, data["reason"], data)
+
+
+def _follows_the_size(
+    module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, training: bool, found: Refutation
+) -> Unknown | Refutation:
+    """On a canvas that is scaled, what is computed with the size of the image may scale along: no refutation."""
+    other = _judge(module, shape, "scales", dtype, training, links=False)
+    if other.reason.startswith(UNTRACED):
+        return found
+    rows = [v.data["proof"]["graph"]["nodes"] for v in (found, other)]
+    place = next(i for i, row in enumerate(rows[0]) if row["name"] == found.data["offender"]["node"])
+    same = len(rows[0]) == len(rows[1]) and rows[0][place]["static"] == rows[1][place]["static"]
+    if same and _numbers_of(found) == _numbers_of(other):
+        return found
+    reason = f"{found.reason}; but the network computes with other numbers for {list(shape)}, which may follow the size"
+    return Unknown("unknown", found.offender, reason, {**found.data, "verdict": "unknown", "reason": reason})
 
 
 def _numbers_of(found: Verdict) -> list[tuple[str, str]]:
@@ -362,6 +380,8 @@ def _undecided(run: Interpreter, value: Type) -> str | None:
     for axis in {axis for axis, _ in value.at}:
         if sum(a == axis for a, _ in value.at) >= run.input_shape[2 + axis] - 1:
             return "every pixel of an axis is read by itself: a reduction over the canvas written out"
+        if {position for k, position in value.at if k == axis} == {Fraction(-1, 2), Fraction(1, 2)}:
+            return "the two middle pixels of an even size are read and combined: whether alike is not decided"
     if value.window is not None and value.window[1] - value.window[0] <= TOLERANCE:
         return "poolings over different parts of the scale channels are combined"
     return None
