@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gdtriton import GaussianJetConv2d, ScaleLift, gaussian_jet
-from networks_good import GRID, IMAGE, Net, last, middle
+from networks_good import GRID, IMAGE, Loop, Net, last, middle
 
 
 def plane(function):
@@ -173,8 +173,61 @@ class BothReordered(Net):
         return self.last(self.second(features, sigmas[order]), sigmas)
 
 
+class ZeroBorderAfterMaximum(Net):
+    """A zero border beside a maximum over the canvas that was added everywhere."""
+
+    def extra(self):
+        self.first = GaussianJetConv2d(1, 4, bias=False)
+        self.second = GaussianJetConv2d(4, 3, border="zero")
+
+    def middle(self, features, sigmas):
+        return features.abs() + features.abs().amax((3, 4), keepdim=True)
+
+
+def mean_of(function):
+    """The mean over the canvas of `function` of derivatives, which are 0 on a black background."""
+    return (
+        lambda: last(
+            lambda n, f, s: function(n.derivatives(f, s).abs()).mean((3, 4)).amax(0),
+            derivatives=lambda: GaussianJetConv2d(3, 3, bias=False),
+        ),
+        IMAGE,
+        "fixed",
+    )
+
+
 ORDER = torch.tensor([2, 0, 3, 1])
+FOUR = torch.tensor([0.3, -0.2, 0.5, 0.1]).view(4, 1, 1)
 WRONG = {
+    "alpha by halves": halves(lambda x: torch.add(x, FOUR, alpha=1), lambda x: torch.add(x, FOUR, alpha=2)),
+    "alpha taken away by halves": halves(lambda x: torch.sub(x, FOUR, alpha=1), lambda x: torch.sub(x, FOUR, alpha=2)),
+    "alpha from a constant by halves": halves(
+        lambda x: torch.rsub(x, FOUR, alpha=1), lambda x: torch.rsub(x, FOUR, alpha=2)
+    ),
+    "difference the other way round": halves(lambda x: x - FOUR, lambda x: FOUR - x),
+    "comparison the other way round": halves(lambda x: 1.0 * (x > FOUR), lambda x: 1.0 * torch.gt(FOUR, x)),
+    "choice the other way round": halves(
+        lambda x: torch.where(x > 0.1, x, torch.zeros(())), lambda x: torch.where(x > 0.1, torch.zeros(()), x)
+    ),
+    "channels chosen the other way round": halves(
+        lambda x: torch.where(FOUR > 0, x, torch.zeros(())), lambda x: torch.where(FOUR > 0, torch.zeros(()), x)
+    ),
+    "difference the other way round in a loop": (
+        lambda: Loop(lambda o: torch.maximum(torch.maximum(o[0] - 0.3, o[1] - 0.3), torch.tensor(0.3) - o[2])),
+        IMAGE,
+        "fixed",
+    ),
+    "mean of a sum with the maximum": mean_of(lambda x: x + x.amax((3, 4), keepdim=True)),
+    "mean of a product with the maximum": mean_of(lambda x: torch.sigmoid(x) * x.amax((3, 4), keepdim=True)),
+    "mean of a sum with row maxima": mean_of(lambda x: x + x.amax(-1, keepdim=True)),
+    "mean of a sum with the centre": mean_of(lambda x: x + x[..., x.shape[-2] // 2, x.shape[-1] // 2, None, None]),
+    "mean of a sum with the strongest scale": mean_of(lambda x: x + x.amax((0, 3, 4), keepdim=True)),
+    "mean of a choice of the maximum": mean_of(lambda x: torch.where(x > 1, x, x.amax((3, 4), keepdim=True))),
+    "mean of a maximum with the maximum": mean_of(lambda x: torch.maximum(x, 0.5 * x.amax((3, 4), keepdim=True))),
+    "mean of the maximum joined": mean_of(
+        lambda x: torch.cat([x, x.amax((3, 4), keepdim=True) * torch.ones_like(x)], 2)
+    ),
+    "zero border beside a maximum": (ZeroBorderAfterMaximum, IMAGE, "fixed"),
     "channels indexed by halves": halves(
         lambda x: x[:, :, torch.tensor([0, 1, 2, 3])], lambda x: x[:, :, torch.tensor([1, 0, 2, 3])]
     ),
@@ -210,6 +263,7 @@ WRONG = {
 }
 
 UNUSUAL = {
+    "mean of a product with the maximum, both black": mean_of(lambda x: x * x.amax((3, 4), keepdim=True)),
     "keeps activations and a lock": (Keeps, IMAGE, "fixed"),
     "weights computed in a pre-hook": (OldWeightNorm, IMAGE, "fixed"),
     "counts its calls": (CountsOnly, IMAGE, "fixed"),

@@ -229,7 +229,10 @@ def _sum(self: Interpreter, node: Node) -> Any:
                 {"kind": "weights", "weights": [str(kind.weight), "0"]},
             )
     zero = bool((real == 0).all()) if name in ("add", "sub", "rsub") else False
-    return _constant_step(self, node, field, widened, f"{name} constant", None, zero, codes)
+    what = f"{name} constant" if field is a else f"{name} from constant"
+    if alpha != 1:
+        what += f" times {alpha!r}"
+    return _constant_step(self, node, field, widened, what, None, zero, codes)
 
 
 def _constant_step(
@@ -344,7 +347,8 @@ for _name in COMPARE:
         constant, kind = self.constant(other), self.type_of(field)
         kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node)
         degree = 0 if bool((constant.real == 0).all()) and not isinstance(other, Node) else None
-        return _constant_step(self, node, field, kind, name, degree, False, codes)
+        what = name if field is a else f"{name} by constant"
+        return _constant_step(self, node, field, kind, what, degree, False, codes)
 
 
 @lowering("logical_and", "logical_or", "bitwise_and", "bitwise_or")
@@ -376,7 +380,8 @@ def _where(self: Interpreter, node: Node) -> Type:
         neutral = bool(((c.real == 0) | torch.isinf(c.real.double())).all())
         if any(k.weight for k in kinds) and not neutral and c.real.dtype != torch.bool:
             raise NoRule("a constant is chosen instead of features of nonzero weight")
-    extra = (self.terms.number("constants", *codes),)
+    places = tuple(_is_field(self, n) for n in (mask, *choices))
+    extra = (self.terms.number("constants", places, *codes),)
     base = (
         core.same_weight(kinds, self.terms, function=node.op, extra=extra)
         if len(kinds) > 1
@@ -395,7 +400,7 @@ def _where(self: Interpreter, node: Node) -> Type:
         )
         base = core.settle(replace(base, free=base.free or (free and m.free)))
     dark = all(bool((c.real == 0).all()) for c in constants if c.real.dtype != torch.bool)
-    black = dark and all(self.type_of(n).black for n in fields)
+    black = dark and all(core.dark(self.type_of(n), base.axes) for n in fields)
     return self.record(node, "choose", premises, {"constants": codes, "black": black}, replace(base, black=black))
 
 
