@@ -5,6 +5,7 @@ import torch
 
 import networks_broken_scale
 import networks_broken_space
+import networks_found as found_by_search
 import networks_good_more as more
 from gdtriton.verify import certify
 from gdtriton.verify.network.witness import defect
@@ -46,3 +47,18 @@ def test_right_network_in_other_words_is_certified(name):
 def test_harmless_oddity_is_never_refuted(name):
     torch.manual_seed(0)
     assert certify(more.HARMLESS[name](), IMAGE).verdict != "refuted"
+
+
+@pytest.mark.parametrize("name", found_by_search.WRONG)
+def test_wrong_network_found_by_a_search_is_never_certified(name):
+    build, shape, canvas = found_by_search.WRONG[name]
+    torch.manual_seed(0)
+    assert not certify(build(), shape, canvas=canvas)
+
+
+@pytest.mark.parametrize("name", found_by_search.UNUSUAL)
+def test_right_network_in_unusual_words_is_never_refuted(name):
+    build, shape, canvas = found_by_search.UNUSUAL[name]
+    torch.manual_seed(0)
+    found = certify(build(), shape, canvas=canvas)
+    assert found.verdict != "refuted", found.reason

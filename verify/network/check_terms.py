@@ -270,6 +270,11 @@ def _product(values: Any) -> int:
     return total
 
 
+def _space(kind: Mapping[str, Any]) -> set[int]:
+    """The spatial axes of the image that a value has."""
+    return {atom[2] for axis in kind["axes"] for atom in axis if atom[0] == "X"}
+
+
 def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) -> None:
     """A value is 0 on a black background only if its rule makes it so.
 
@@ -279,7 +284,8 @@ def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) 
     rule, data = step["rule"], step["data"]
     if not step["type"]["black"]:
         return
-    dark = [bool(p["black"]) for p in premises]
+    space = _space(step["type"])
+    dark = [bool(p["black"]) and space <= _space(p) for p in premises]  # read out of space, then broadcast: not beside
     if rule == "jet":
         holds = not data["bias"] and (all(dark) or (0 not in data["orders"] and data["border"] != "zero"))
     elif rule == "mix":

@@ -165,13 +165,22 @@ def combine(
         weight,
         tuple(slices),
         _reads(kinds),
-        zero and all(k.black for k in kinds),
+        zero and all(dark(k, tuple(axes)) for k in kinds),
         all(k.free or k.slices[0].anchor is None for k in kinds) and any(k.free for k in kinds),
         None,
         next((k.lost for k in kinds if k.lost), None),
         False,
         common_window([k.window for k in kinds]),
     )
+
+
+def dark(kind: Type, axes: Sequence[Axis]) -> bool:
+    """Whether a value is 0 on the background of a field with these axes.
+
+    What was read out of space is 0 on a black image, but not beside an object: broadcast, it is no black background.
+    """
+    own = {a.axis for a in kind.atoms("X")}
+    return kind.black and (kind.axes == () or {a.axis for axis in axes for a in axis if a.kind == "X"} <= own)
 
 
 def _no_index(kinds: Sequence[Type]) -> None:
@@ -289,7 +298,7 @@ def product(a: Type, b: Type, terms: Terms, *, function: str) -> Type:
     sign = -1 if function == "div" else 1
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in (a, b)]
     result = combine([a, b], terms, function=function, weight=a.weight + sign * b.weight, codes=codes, zero=False)
-    return settle(replace(result, black=function == "mul" and (a.black or b.black)))
+    return settle(replace(result, black=function == "mul" and any(dark(k, result.axes) for k in (a, b))))
 
 
 def scale_factor(kind: Type, terms: Terms, *, logs: Sequence[tuple[float, ...]], code: int) -> Type:
@@ -556,7 +565,7 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
         raise NoRule("values are joined along space")
     common: dict[str, Any] = {
         "at": _reads(kinds),
-        "black": all(k.black for k in kinds),
+        "black": all(dark(k, rest) for k in kinds),
         "window": common_window([k.window for k in kinds]),
         "lost": next((k.lost for k in kinds if k.lost), None),
         "pool": None,
@@ -586,4 +595,4 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in kinds]
     flat = [replace(k, axes=()) for k in kinds]
     result = combine(flat, terms, function="join", weight=kinds[0].weight, codes=codes, zero=True)
-    return settle(replace(result, axes=tuple(axes)))
+    return settle(replace(result, axes=tuple(axes), black=common["black"]))

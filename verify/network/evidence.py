@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .constants import DRAWS
+from .constants import DRAWS, Constant
 from .domain import TOLERANCE, NoRule, Refuted, Type
 from .graph import Graph, Node
 from .links import replay
@@ -28,7 +28,45 @@ def with_numbers(run: Interpreter, graph: Graph, error: Refuted, dtype: torch.dt
         return _compared(run, graph, error, image)
     if error.rule == "fixed-sigma" and error.witness["kind"] == "fixed-sigma":
         return _shifted(run, graph, error, image)
+    if error.rule == "unequal-ratio" and error.node.op in REORDERING:  # type: ignore[attr-defined]
+        return _reordered(run, graph, error, image)
+    if error.rule in ("weight", "bias", "mixed-orders"):
+        from .rescaled import taken_back
+
+        if taken_back(run, graph, error.node, image):  # type: ignore[attr-defined]
+            return NoRule(f"{error}; but further on, the scale channels change by one power of S again")
     return error
+
+
+REORDERING = ("aten.index", "aten.index_select", "aten.gather", "aten.cat", "aten.stack", "aten.roll")
+
+
+def _reordered(run: Interpreter, graph: Graph, error: Refuted, image: Tensor) -> Refuted | NoRule:
+    """Scale channels in another order do no harm where the order is not seen, or where the sigmas follow."""
+    node: Node = error.node  # type: ignore[attr-defined]
+    fields = [
+        n for n in graph.nodes[: graph.nodes.index(node)] if isinstance(k := run.values[n], Type) and k.slices[0].anchor
+    ]
+    most = max((run.values[n].n_scales for n in fields), default=1)
+    source = next((n for n in reversed(fields) if run.values[n].n_scales == most), None)
+    if source is None or most < 2:
+        return error
+    if any(_out_of_order(run, n) for n in graph.nodes if n.op == "gdtriton.jet_conv"):
+        return NoRule(f"{error}; but a layer has its sigmas in another order too")
+    before = dict(error.witness)
+    found = _moved_along(run, graph, error, image, source)
+    if isinstance(found, NoRule):
+        return found
+    error.witness = before
+    return error
+
+
+def _out_of_order(run: Interpreter, jet: Node) -> bool:
+    sigma = run.values[jet.args[2]]
+    if not isinstance(sigma, Constant):
+        return False
+    rows = sigma.real.double().reshape(sigma.real.shape[0], -1)[:, 0].tolist()
+    return rows not in (sorted(rows), sorted(rows, reverse=True))
 
 
 def _compared(run: Interpreter, graph: Graph, error: Refuted, image: Tensor) -> Refuted | NoRule:

@@ -75,10 +75,34 @@ def quiet_state() -> Iterator[None]:
 
 
 def evaluation_copy(module: nn.Module, training: bool) -> nn.Module:
-    """A copy on the CPU in evaluation (or training) mode; the module itself is not touched."""
+    """A copy on the CPU in evaluation (or training) mode; the module itself is not touched.
+
+    Tensors that hang on a computation (kept activations, weights that an old weight_norm computed) are copied without
+    it, what cannot be copied (a lock, an open file) is shared.
+    """
+    memo: dict[int, Any] = {}
     with quiet_state():
-        duplicate = copy.deepcopy(module).cpu()
+        for owner in module.modules():
+            _copied_by_value(vars(owner), memo)
+        duplicate = copy.deepcopy(module, memo).cpu()
     return duplicate.train(training)
+
+
+def _copied_by_value(value: Any, memo: dict[int, Any]) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _copied_by_value(item, memo)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _copied_by_value(item, memo)
+    elif isinstance(value, Tensor):
+        if not value.is_leaf:
+            memo[id(value)] = value.detach().clone()
+    elif not isinstance(value, nn.Module):
+        try:
+            copy.deepcopy(value, dict(memo))
+        except Exception:
+            memo[id(value)] = value
 
 
 def read_graph(

@@ -104,7 +104,7 @@ class Interpreter:
             return self._signed(node, function(self, node))
         except (Refuted, NoRule) as error:
             return self._stop(node, self.checked_background(node, error))
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # PyTorch's operators, run on odd arguments, raise of every kind
             return self._stop(node, NoRule(f"{node.op} in a form without a rule ({type(error).__name__}: {error})"))
 
     def _signed(self, node: Node, value: Any) -> Any:
@@ -362,6 +362,9 @@ def _jet_conv(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(features)
     if self.ndim != kind.axes.__len__() - 3:
         raise NoRule("a jet layer over another number of spatial axes than the image has")
+    from .lower_point import whole_canvas
+
+    whole_canvas(self, kind)
     w, s = self.constant(weight), self.constant(sigma)
     b = self.constant(bias) if bias is not None else None
     channels = kind.axes[-self.ndim - 1]
@@ -439,6 +442,9 @@ def _gaussian_jet(self: Interpreter, node: Node) -> Type:
     kind = self.type_of(features)
     if ndim != self.ndim:
         raise NoRule("jets over another number of axes than the image has")
+    from .lower_point import whole_canvas
+
+    whole_canvas(self, kind)
     values = [torch.as_tensor(v).double().reshape(-1) for v in self.constant(sigma).values]
     n = len(values[0])
     if n > 1 and kind.n_scales > 1:

@@ -161,7 +161,9 @@ def _scatter(self: Interpreter, node: Node) -> Type:
     )
     axes = list(kind.axes)
     axes[axis] = (Atom("B" if kinds == {"B"} else "C", n),) if n > 1 else ()
-    result = core.settle(replace(merged, axes=tuple(axes)))
+    result = core.settle(
+        replace(merged, axes=tuple(axes), black=merged.black and all(core.dark(k, axes) for k in others))
+    )
     premises = [field, *([source] if _is_field(self, source) else [])]
     return self.record(node, "written", premises, {"axis": axis, "entries": entries, "constants": codes}, result)
 

@@ -5,7 +5,7 @@ function of the output's axes: kept, selected, or, for space, an arithmetic grid
 of windows ("X" and "W").
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -54,14 +54,25 @@ def moved(self: Interpreter, node: Node, split: Sequence[int] | None = None) -> 
         slices = tuple(kind.slices[i] for i in scales)
         lost = (lost or node.name) if len(slices) == 1 else lost
         result = replace(result, slices=slices, lost=lost)
-    key = [] if scales is not None else [repr(node.args[1:]), repr(node.kwargs)]
+    where = _rearrangement(digits, [a.kind for a in atoms], filled)
+    key = self.terms.number("moved to", node.op, where)
     result = replace(
-        result, slices=tuple(replace(s, term=self.terms.number("moved", node.op, *key, s.term)) for s in result.slices)
+        result, slices=tuple(replace(s, term=self.terms.number("moved", key, s.term)) for s in result.slices)
     )
     result = core.settle(result)
     if split is not None:
         result = core.reshape(result, shape)
     return self.record(node, "moved", [field], {"shape": list(shape), "picked": scales}, result)
+
+
+def _rearrangement(digits: Sequence[Tensor], kinds: Sequence[str], filled: Tensor) -> Hashable:
+    """What became of every axis but the scale channels': two of them may agree only if their entries moved alike."""
+    rows: list[Hashable] = []
+    for digit, kind in zip(digits, kinds, strict=True):
+        if kind != "S":
+            along = [tuple(_row(digit, filled, d)) for d in range(digit.ndim) if digit.shape[d] > 1]
+            rows.append((kind, tuple(sorted(row for row in along if len(set(row)) > 1)), int(digit.flatten()[0])))
+    return tuple(rows)
 
 
 def _digits(number: Tensor, sizes: Sequence[int]) -> list[Tensor]:

@@ -229,7 +229,10 @@ def _sum(self: Interpreter, node: Node) -> Any:
                 {"kind": "weights", "weights": [str(kind.weight), "0"]},
             )
     zero = bool((real == 0).all()) if name in ("add", "sub", "rsub") else False
-    return _constant_step(self, node, field, widened, f"{name} constant", None, zero, codes)
+    what = f"{name} constant" if field is a else f"{name} from constant"
+    if alpha != 1:
+        what += f" times {alpha!r}"
+    return _constant_step(self, node, field, widened, what, None, zero, codes)
 
 
 def _constant_step(
@@ -344,7 +347,8 @@ for _name in COMPARE:
         constant, kind = self.constant(other), self.type_of(field)
         kind, codes, _ = self.meet(constant, _widen(kind, constant.real.ndim, constant.real.shape), node)
         degree = 0 if bool((constant.real == 0).all()) and not isinstance(other, Node) else None
-        return _constant_step(self, node, field, kind, name, degree, False, codes)
+        what = name if field is a else f"{name} by constant"
+        return _constant_step(self, node, field, kind, what, degree, False, codes)
 
 
 @lowering("logical_and", "logical_or", "bitwise_and", "bitwise_or")
@@ -376,7 +380,8 @@ def _where(self: Interpreter, node: Node) -> Type:
         neutral = bool(((c.real == 0) | torch.isinf(c.real.double())).all())
         if any(k.weight for k in kinds) and not neutral and c.real.dtype != torch.bool:
             raise NoRule("a constant is chosen instead of features of nonzero weight")
-    extra = (self.terms.number("constants", *codes),)
+    places = tuple(_is_field(self, n) for n in (mask, *choices))
+    extra = (self.terms.number("constants", places, *codes),)
     base = (
         core.same_weight(kinds, self.terms, function=node.op, extra=extra)
         if len(kinds) > 1
@@ -395,7 +400,7 @@ def _where(self: Interpreter, node: Node) -> Type:
         )
         base = core.settle(replace(base, free=base.free or (free and m.free)))
     dark = all(bool((c.real == 0).all()) for c in constants if c.real.dtype != torch.bool)
-    black = dark and all(self.type_of(n).black for n in fields)
+    black = dark and all(core.dark(self.type_of(n), base.axes) for n in fields)
     return self.record(node, "choose", premises, {"constants": codes, "black": black}, replace(base, black=black))
 
 
@@ -406,6 +411,23 @@ def covers(self: Interpreter, atom: Any) -> bool:
     low, high = min(first, last), max(first, last)
     step = abs(atom.spacing)
     return bool(low - step < -Fraction(n - 1, 2) <= low and high <= Fraction(n - 1, 2) < high + step)
+
+
+def whole_canvas(self: Interpreter, kind: Type) -> None:
+    """On a canvas that is scaled an edge that was cut or padded by a number of pixels does not scale along."""
+    if self.canvas == "scales" and any(a.size > 1 and not covers(self, a) for a in kind.atoms("X")):
+        raise NoRule("a jet layer on part of a canvas that is scaled")
+
+
+def sampled_finely(kind: Type, atom: Any) -> None:
+    """Whether a stride leaves enough samples for a read-out over space: at most pi sigma apart.
+
+    There the spectrum exp(-sigma^2 omega^2 / 2) of the finest kernel has fallen below exp(-1/2) at the Nyquist
+    frequency pi / spacing; beyond, the samples are points of their own, and those at the edge do not scale.
+    """
+    finest = min((s.anchor[0] for s in kind.slices if s.anchor is not None), default=0.0)
+    if abs(atom.spacing) > max(1.0, math.pi * math.exp(finest)):
+        raise NoRule(f"a read-out over samples {abs(atom.spacing)} pixels apart, too far for the finest sigma")
 
 
 def _copies_as_channels(kind: Type, axes: list[int]) -> Type:

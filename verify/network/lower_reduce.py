@@ -8,7 +8,7 @@ from . import core
 from .domain import Atom, NoRule, Refuted, Type, size
 from .graph import Node
 from .lower import Interpreter, dims, lowering
-from .lower_point import _is_field, covers
+from .lower_point import _is_field, covers, sampled_finely
 from .lower_space import Parts, _channels, _take
 from .lower_windows import _refuse_pool, refused_window
 
@@ -64,6 +64,11 @@ def reduction(self: Interpreter, node: Node) -> Any:
     if name in ("var", "std") and len(node.args) > 2:
         keep = bool(node.kwargs.get("keepdim", False))
     axes = dims(raw, len(kind.axes))
+    reduced = [a for i in axes for a in kind.axes[i]]
+    if name in ("max", "min") and any(
+        w.kind == "W" and x.kind == "X" and w.axis == x.axis for w in reduced for x in reduced
+    ):
+        raise NoRule(f"{name} over windows and over where they are at once")
     result = kind
     for axis in sorted(axes, reverse=True):
         result = _reduce_axis(self, node, result, name, axis, keep)
@@ -118,6 +123,7 @@ def _reduce_axis(self: Interpreter, node: Node, kind: Type, name: str, axis: int
                 kind = replace(kind, axes=tuple(axes), slices=slices)
                 continue
             full = covers(self, space)
+            sampled_finely(kind, space)
             if name in ("var", "std", "logsumexp", "median") or (name == "norm" and len(node.args) > 1):
                 kind = _statistic(self, node, kind, name, axis, space, full)
                 continue

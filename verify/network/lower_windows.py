@@ -10,7 +10,7 @@ from . import core
 from .domain import Atom, NoRule, Refuted, Type
 from .graph import Node
 from .lower import BLACK, Interpreter, arguments, lowering
-from .lower_point import _is_field, covers
+from .lower_point import _is_field, covers, sampled_finely
 from .lower_space import _channels_of
 
 
@@ -225,6 +225,9 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
             kind = _channels_of(self, kind, axis, int((node.shape or ())[axis]), (function, kernels[i], strides[i]))
         elif whole[i] and kernels[i] > 1 and kinds == ["X"]:
             full = covers(self, kind.axes[axis][0])
+            if kernels[i] == 2 and not kind.axes[axis][0].offset + kind.axes[axis][0].spacing / 2:
+                raise NoRule("a window over the two middle pixels of an even size")
+            sampled_finely(kind, kind.axes[axis][0])
             kind = core.over_space(
                 kind, self.terms, function=function, axis=axis, keep=True, canvas=self.canvas, full=full, ndim=self.ndim
             )
@@ -290,7 +293,10 @@ def _adaptive(self: Interpreter, node: Node) -> Type:
         if [a.kind for a in kind.axes[axis]] != ["X"]:
             raise NoRule("a window along an axis that is not spatial")
         if targets[i] != 1:
+            if self.canvas == "scales":
+                raise NoRule("windows that grow with the canvas")
             _refuse_pool(kind, [axis], [-(-size_in // targets[i])], function)
+        sampled_finely(kind, kind.axes[axis][0])
         kind = core.over_space(
             kind,
             self.terms,

@@ -141,6 +141,8 @@ def certify(
         found = _judge(duplicate, shape, canvas, dtype, training)
         if isinstance(found, Certificate):
             found = _second_size(duplicate, second, canvas, dtype, training, found)
+        elif isinstance(found, Refutation) and canvas == "scales":
+            found = _follows_the_size(duplicate, second, dtype, training, found)
     HISTORY.append((type(module).__name__, found))
     return found
 
@@ -169,10 +171,41 @@ def _second_size(
     return Unknown("unknown", other.offender, data["reason"], data)
 
 
-def _numbers_of(found: Verdict) -> list[str]:
-    """What the graph multiplies, divides and adds by."""
-    arithmetic = ("aten.mul", "aten.div", "aten.add", "aten.sub", "aten.rsub", "aten.pow")
-    return [n["static"] for n in found.data["proof"]["graph"]["nodes"] if n["op"] in arithmetic]
+def _follows_the_size(
+    module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, training: bool, found: Refutation
+) -> Unknown | Refutation:
+    """On a canvas that is scaled, what is computed with the size of the image may scale along: no refutation."""
+    other = _judge(module, shape, "scales", dtype, training, links=False)
+    if other.reason.startswith(UNTRACED):
+        return found
+    rows = [v.data["proof"]["graph"]["nodes"] for v in (found, other)]
+    place = next(i for i, row in enumerate(rows[0]) if row["name"] == found.data["offender"]["node"])
+    same = len(rows[0]) == len(rows[1]) and rows[0][place]["static"] == rows[1][place]["static"]
+    if same and _numbers_of(found) == _numbers_of(other):
+        return found
+    reason = f"{found.reason}; but the network computes with other numbers for {list(shape)}, which may follow the size"
+    return Unknown("unknown", found.offender, reason, {**found.data, "verdict": "unknown", "reason": reason})
+
+
+def _numbers_of(found: Verdict) -> list[tuple[str, str]]:
+    """What the graph computes with: every operator with its own numbers, and the constants that are no weights.
+
+    Left out is what follows the size of the image without entering a value: shapes, and the middle of an axis.
+    """
+    numbers = []
+    for row in found.data["proof"]["graph"]["nodes"]:
+        name = row["op"].removeprefix("aten.")
+        own = row["static"].split("], ", 1)[-1] if name == "full" else row["static"]
+        numbers.append((name, "" if name in SHAPES else own))
+    return numbers + [("constant", str(value)) for value in found.data["constants"]]
+
+
+SHAPES = {
+    *("view", "_unsafe_view", "reshape", "expand", "select", "slice", "flatten", "unflatten", "squeeze", "unsqueeze"),
+    *("zeros", "ones", "new_zeros", "new_ones", "adaptive_max_pool2d", "placeholder", "constant", "arange"),
+    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool3d"),
+}
+"""Operators whose numbers are shapes, or decided by the place they read."""
 
 
 def _judge(
@@ -216,6 +249,11 @@ def _judge(
         "outputs": [n.name for n in graph.outputs],
     }
     base["proof"] = proof
+    base["constants"] = [
+        [list(node.value.shape), node.value.flatten()[:64].tolist(), float(node.value.double().sum())]
+        for node in graph.nodes
+        if node.value is not None and node.parameter is None and not node.value.is_complex()
+    ]
     verdict = _conclude(run, graph, outputs, base, dtype)
     base["links"].append(
         {
@@ -342,6 +380,8 @@ def _undecided(run: Interpreter, value: Type) -> str | None:
     for axis in {axis for axis, _ in value.at}:
         if sum(a == axis for a, _ in value.at) >= run.input_shape[2 + axis] - 1:
             return "every pixel of an axis is read by itself: a reduction over the canvas written out"
+        if {position for k, position in value.at if k == axis} == {Fraction(-1, 2), Fraction(1, 2)}:
+            return "the two middle pixels of an even size are read and combined: whether alike is not decided"
     if value.window is not None and value.window[1] - value.window[0] <= TOLERANCE:
         return "poolings over different parts of the scale channels are combined"
     return None
