@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ... import ops, reference
 from .bounds import blob_ratio, border_bound, jet_bound
 from .exact import jet_is_covariant, steps_are_covariant
-from .graph import Graph, Node, evaluation_copy
+from .graph import Graph, Node
 from .lower import Interpreter, _operands
 
 assert ops  # importing it registers the operators
@@ -19,7 +19,10 @@ UNIT = 2.0**-53
 def all_links(
     module: nn.Module, graph: Graph, run: Interpreter, shape: tuple[int, ...], dtype: torch.dtype
 ) -> list[dict[str, Any]]:
-    """The three links besides the derivation, each {name, verdict, reason, numbers}."""
+    """The three links besides the derivation, each {name, verdict, reason, numbers}.
+
+    `module` is a copy that nobody else uses: it is called, and what it counts is moved on.
+    """
     return [leaf_link(module, graph, run, shape, dtype), bound_link(run), exact_link(run)]
 
 
@@ -28,7 +31,7 @@ def leaf_link(
 ) -> dict[str, Any]:
     """The graph computes what the module does, hooks and parametrisations included; every jet layer is the operator."""
     try:
-        difference = _replay_difference(evaluation_copy(module, module.training), graph, run, shape, dtype)
+        difference = _replay_difference(module, graph, run, shape, dtype)
     except Exception as error:
         return _link("leaf = operator", "failed", f"module or graph raise {type(error).__name__}: {error}", {})
     numbers: dict[str, Any] = {"replay_difference": difference, "layers": len(run.jets)}

@@ -228,12 +228,13 @@ def _judge(
         "proof": None,
         "versions": {"gdtriton": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+    traced = evaluation_copy(module, training)  # it may keep a tracer's tensors, where a module keeps what it computes
     try:
-        graph = read_graph(module, shape, dtype, LOWERINGS)
+        graph = read_graph(traced, shape, dtype, LOWERINGS)
     except TracingError as error:
         return _unknown(base, f"{UNTRACED}: {error}", None, "")
     start = time.perf_counter()
-    run = Interpreter(graph, module, canvas, shape, dtype)
+    run = Interpreter(graph, traced, canvas, shape, dtype)
     outputs = run.run()
     seconds = time.perf_counter() - start
     from .check import graph_digest
@@ -266,7 +267,7 @@ def _judge(
         return verdict
     from .links import all_links
 
-    others = all_links(module, graph, run, shape, dtype)
+    others = all_links(evaluation_copy(module, training), graph, run, shape, dtype)
     base["links"] = [*others[:2], base["links"][0], *others[2:]]
     failed = [link for link in others if link["verdict"] == "failed"]
     if isinstance(verdict, Certificate) and failed:
