@@ -293,6 +293,8 @@ def _step(
         if degree is not None and name != "pow" and degree not in HOMOGENEOUS.get(name, ()):
             raise ProofError(number, f"{name} is not homogeneous of degree {degree}")
         expected = {Fraction(0)} if degree is None else {Fraction(degree) * weights[0]}
+        if degree is None and any(w and p["free"] for w, p in zip(weights, premises, strict=True)):
+            raise ProofError(number, "an arbitrary function of a value of nonzero weight, pooled over its sigmas")
         if degree is None and any(weights) and not any(a is not None for p in premises for a in p["anchors"]):
             raise ProofError(number, "an arbitrary function of a value of nonzero weight")
     elif rule == "product":

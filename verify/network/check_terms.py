@@ -282,12 +282,16 @@ def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) 
         Broken: It is claimed to be, and the rule does not.
     """
     rule, data = step["rule"], step["data"]
+    if step["type"]["flat"] and not step["type"]["black"]:
+        check_flat(step, premises)
     if not step["type"]["black"]:
         return
     space = _space(step["type"])
     dark = [bool(p["black"]) and space <= _space(p) for p in premises]  # read out of space, then broadcast: not beside
     if rule == "jet":
-        holds = not data["bias"] and (all(dark) or (0 not in data["orders"] and data["border"] != "zero"))
+        holds = not data["bias"] and (
+            all(dark) or (0 not in data["orders"] and data["border"] != "zero" and _flat(premises[0]))
+        )
     elif rule == "mix":
         holds = not data["bias"] and all(dark)
     elif rule == "pointwise":
@@ -302,6 +306,21 @@ def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) 
         holds = all(dark)
     if not holds:
         raise Broken("a value is said to be 0 on a black background, its rule does not make it so")
+
+
+def check_flat(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) -> None:
+    """A value is the same all over the background: so are its operands, each along all of its axes or none.
+
+    Raises:
+        Broken: One of them is not.
+    """
+    space = _space(step["type"])
+    if step["rule"] == "running-sum" or not all(not _space(p) or (_flat(p) and space <= _space(p)) for p in premises):
+        raise Broken("a value is said to be the same all over the background, an operand is not")
+
+
+def _flat(kind: Mapping[str, Any]) -> bool:
+    return bool(kind["flat"]) or bool(kind["black"])
 
 
 def window_of(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:

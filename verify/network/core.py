@@ -171,7 +171,18 @@ def combine(
         next((k.lost for k in kinds if k.lost), None),
         False,
         common_window([k.window for k in kinds]),
+        all(even(k, tuple(axes)) for k in kinds),
     )
+
+
+def even(kind: Type, axes: Sequence[Axis]) -> bool:
+    """Whether a value is the same all over the background of a field with these axes.
+
+    The maximum of a row beside an object is not that of a row without one.
+    """
+    own = {a.axis for a in kind.atoms("X")}
+    new = {a.axis for axis in axes for a in axis if a.kind == "X"}
+    return not own or ((kind.flat or kind.black) and new <= own)
 
 
 def dark(kind: Type, axes: Sequence[Axis]) -> bool:
@@ -406,7 +417,7 @@ def jet(
         axes=tuple(axes),
         weight=weight,
         slices=tuple(slices),
-        black=not bias and (kind.black or (0 not in orders and border != "zero")),
+        black=not bias and (kind.black or (0 not in orders and border != "zero" and kind.flat)),
         pool=None,
         free=False,
     )
@@ -566,6 +577,7 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     common: dict[str, Any] = {
         "at": _reads(kinds),
         "black": all(dark(k, rest) for k in kinds),
+        "flat": all(even(k, rest) for k in kinds),
         "window": common_window([k.window for k in kinds]),
         "lost": next((k.lost for k in kinds if k.lost), None),
         "pool": None,
@@ -595,4 +607,4 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in kinds]
     flat = [replace(k, axes=()) for k in kinds]
     result = combine(flat, terms, function="join", weight=kinds[0].weight, codes=codes, zero=True)
-    return settle(replace(result, axes=tuple(axes), black=common["black"]))
+    return settle(replace(result, axes=tuple(axes), black=common["black"], flat=common["flat"]))

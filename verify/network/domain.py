@@ -91,6 +91,7 @@ class Type:
         pool: (kind, term, anchors, their own window) of single scale channels merged one by one so far.
         lost: Node at which one scale channel was singled out.
         index: The value numbers a scale channel.
+        flat: Whether the value is the same all over the background; what is black is flat.
         window: Logarithms of the finest and the coarsest sigma that all pooled scale axes in it share.
     """
 
@@ -104,6 +105,7 @@ class Type:
     lost: str | None = None
     index: bool = False
     window: tuple[float, float] | None = None
+    flat: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,6 +137,7 @@ class Type:
             "free": self.free,
             "index": self.index,
             "window": None if self.window is None else list(self.window),
+            "flat": self.flat,
         }
 
 

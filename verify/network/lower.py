@@ -461,9 +461,10 @@ def _gaussian_jet(self: Interpreter, node: Node) -> Type:
         kind.free,
         None,
         kind.lost,
+        flat=kind.flat,
     )
     if n > 1:
-        widened = Type(widened.axes, kind.weight, kind.slices * n, kind.at, kind.black, kind.free, None, kind.lost)
+        widened = replace(widened, slices=kind.slices * n)
     logs = [(tuple(float(v[i].log()) for v in values),) for i in range(n)]
     code = self.terms.number("jets", order, zero_order, power, discretisation, border)
     if float(power) != 1.0 and len(orders) > 1 and _multiplied(self, node):

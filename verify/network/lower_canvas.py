@@ -75,7 +75,7 @@ def running_sum(self: Interpreter, node: Node, kind: Type, axis: int) -> Type:
     axes = list(kind.axes)
     axes[axis] = (replace(atom, offset=atom.offset + atom.spacing / 2),)
     slices = tuple(replace(s, term=self.terms.number("running sum", atom.axis, s.term)) for s in kind.slices)
-    return replace(kind, axes=tuple(axes), weight=kind.weight + 1, slices=slices, black=False, pool=None)
+    return replace(kind, axes=tuple(axes), weight=kind.weight + 1, slices=slices, black=False, flat=False, pool=None)
 
 
 @lowering("copy")
