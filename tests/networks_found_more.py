@@ -5,9 +5,10 @@ name -> (builder, input shape, canvas).
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from gdtriton import GaussianJetConv2d
-from networks_found import FirstOrder
+from networks_found import FirstOrder, act, head, plane
 from networks_good import IMAGE, Net, last
 
 
@@ -37,6 +38,31 @@ def mean_of_derivatives(function):
     return lambda: MeanOfDerivatives(function), IMAGE, "fixed"
 
 
+class Black(Net):
+    """The middle of features that are black beside the object, by `function(net, features)`."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def extra(self):
+        self.first = GaussianJetConv2d(1, 4, bias=False)
+        self.margin = nn.Conv2d(4, 4, 1, padding=4, bias=False)
+
+    def middle(self, features, sigmas):
+        return features + self.function(self, features.abs()[..., 4:-4, 4:-4])
+
+
+def black(function):
+    """`function` fills up what was cut around the middle by zeros."""
+    return lambda: Black(function), IMAGE, "fixed"
+
+
+def refilled(features, mode):
+    """The middle of the canvas, the rest filled up from it."""
+    return plane(lambda x: F.pad(x[..., 4:-4, 4:-4], (4, 4, 4, 4), mode=mode))(None, features, None)
+
+
 WRONG = {
     "tanh of pooled derivatives": pooled(torch.tanh),
     "elu of pooled derivatives": pooled(F.elu),
@@ -53,4 +79,13 @@ WRONG = {
     "mean of derivatives of row maxima": mean_of_derivatives(lambda x: x + x.amax(-1, keepdim=True)),
     "mean of derivatives of the centre row": mean_of_derivatives(lambda x: x + x[..., x.shape[-2] // 2, None, :]),
     "mean of derivatives of a running sum": mean_of_derivatives(lambda x: x.cumsum(-1)),
+    "cut, reflected and added": act(lambda n, f, s: torch.relu(f + refilled(f, "reflect"))),
+    "cut, repeated and added": act(lambda n, f, s: torch.relu(f + refilled(f, "circular"))),
+    "maximum of the middle of the canvas": head(lambda n, f, s: refilled(f, "replicate").amax((0, 3, 4))),
+    "cut and rolled": act(lambda n, f, s: torch.relu(f[..., 4:-4, 4:-4] + f[..., 6:-2, 4:-4].roll(2, -2))),
+    "cut, zeros around": black(lambda n, f: F.pad(f, (4, 4, 4, 4))),
+    "cut, zeros around by windows of one pixel": black(
+        lambda n, f: plane(lambda x: F.unfold(x, 1, padding=4).unflatten(2, (17, 17)))(n, f, None)
+    ),
+    "cut, zeros around by a 1x1 convolution": black(lambda n, f: plane(n.margin)(n, f, None)),
 }

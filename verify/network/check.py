@@ -34,6 +34,7 @@ from .check_terms import (
     check_black,
     derive,
     geometric,
+    invented,
     pool_of,
     window_of,
 )
@@ -111,7 +112,7 @@ def _check(data: Mapping[str, Any]) -> Report:
     known: dict[str, Mapping[str, Any]] = {}
     values: dict[str, Value] = {}
     pools: dict[str, Pool | None] = {}
-    keys, trusted, place = Keys(), [], -1
+    keys, trusted, place, filled = Keys(), [], -1, False
     for number, step in enumerate(proof["steps"]):
         node = nodes.get(step["node"])
         if node is None or node["op"] != step["op"]:
@@ -137,6 +138,10 @@ def _check(data: Mapping[str, Any]) -> Report:
         if picked and node["static"] != "(['*', 0], {})" and not step["type"]["index"]:
             raise ProofError(number, "an index of a scale channel is taken for a value")
         own = [values[name] for name in step["from"]]
+        more = {invented(step["type"], p.kind, proof["input_shape"][2:]) for p in own} - {""}
+        filled = filled or (bool(more) and step["op"] != "aten.roll")
+        if "cut" in more or ("all" in more and filled):
+            raise ProofError(number, "samples beyond the edge of a value that was cut")
         own_pools = [pools[name] for name in step["from"]]
         try:
             _value(keys, number, dict(step), node, own, own_pools, proof["canvas"], values, pools)

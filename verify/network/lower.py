@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from . import core
 from .constants import DRAWS, Constant, Digests, drawn_parameters, evaluate, spread, varies
-from .domain import Atom, NoRule, Refuted, Slice, Terms, Type, size
+from .domain import Atom, NoRule, Refuted, Slice, Terms, Type, invented, size
 from .graph import Graph, Node, is_random
 
 Value = Constant | Type | Refuted | NoRule
@@ -58,6 +58,7 @@ class Interpreter:
     faults: dict[str, Node] = field(default_factory=dict)
     jets: list[dict[str, Any]] = field(default_factory=list)
     scale_weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    filled: bool = False
 
     @property
     def ndim(self) -> int:
@@ -154,6 +155,12 @@ class Interpreter:
 
     def record(self, node: Node, rule: str, premises: Sequence[Node], data: dict[str, Any], kind: Type) -> Type:
         """Write the step down."""
+        for p in premises:
+            operand = self.values[p]
+            more = invented(kind, operand, self.input_shape[2:]) if isinstance(operand, Type) else ""
+            self.filled = self.filled or (bool(more) and node.op != "aten.roll")
+            if more == "cut" or (more == "all" and self.filled):
+                raise NoRule("samples beyond the edge of a value that was cut")
         self.steps.append(
             {
                 "node": node.name,
