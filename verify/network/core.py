@@ -519,7 +519,7 @@ def over_space(
     return replace(kind, axes=tuple(axes), weight=weight, slices=slices, pool=None)
 
 
-def select_space(kind: Type, *, axis: int, index: int, keep: bool) -> Type:
+def select_space(kind: Type, terms: Terms, *, axis: int, index: int, keep: bool) -> Type:
     """The value at one sample of a spatial axis."""
     (atom,) = kind.axes[axis]
     position = atom.positions[index]
@@ -529,7 +529,8 @@ def select_space(kind: Type, *, axis: int, index: int, keep: bool) -> Type:
         axes[axis] = ()
     else:
         del axes[axis]
-    return replace(kind, axes=tuple(axes), at=tuple(sorted(at)))
+    slices = tuple(replace(s, term=terms.number("read", atom.axis, s.term)) for s in kind.slices)
+    return replace(kind, axes=tuple(axes), at=tuple(sorted(at)), slices=slices)
 
 
 def regrid(kind: Type, *, axis: int, start: int, step: int, count: int) -> Type:
@@ -606,5 +607,5 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     axes = [*axes[:axis], inner, *axes[axis:]] if new else [*axes[:axis], inner, *axes[axis + 1 :]]
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in kinds]
     flat = [replace(k, axes=()) for k in kinds]
-    result = combine(flat, terms, function="join", weight=kinds[0].weight, codes=codes, zero=True)
+    result = combine(flat, terms, function=f"join {axis} {new}", weight=kinds[0].weight, codes=codes, zero=True)
     return settle(replace(result, axes=tuple(axes), black=common["black"], flat=common["flat"]))

@@ -145,7 +145,7 @@ def invented(result: Type, operand: Type, canvas: Sequence[int]) -> str:
     """Whether a result has samples beyond those of its operand: "" for none.
 
     "beyond" a canvas that the operand spans; "all" if it does not span it but has as many pixels (a roll, not yet
-    rolled back); else "cut": what is there was never the image's. Beyond a whole canvas lies the background; what stands there is link 2's.
+    rolled back); else "cut": what is there was never the image's. What stands beyond a whole canvas is link 2's.
     """
     answer = ""
     for axis, n in enumerate(canvas):

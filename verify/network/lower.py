@@ -112,9 +112,11 @@ class Interpreter:
         """The value with the operator's own numbers (eps, axes, groups, shapes) made part of its terms.
 
         Scale channels that are computed one by one agree only if these do. Operators whose numbers are part of the
-        term already, or say which scale channel is meant, are left out.
+        term already, or say which scale channel is meant, are left out. A new axis before the first one aligns nothing
+        else; any other says which channel of one value meets which of another.
         """
-        if node.op in SIGNED_BY_RULE or not isinstance(value, Type):
+        aligned = node.op in ("aten.squeeze", "aten.unsqueeze") and node.args[1:] not in ((), (0,), ([0],))
+        if (node.op in SIGNED_BY_RULE and not aligned) or not isinstance(value, Type):
             return value
         signature = (node.op, repr(_static(node.args)), repr(_static(node.kwargs)))
 

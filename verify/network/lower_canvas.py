@@ -88,6 +88,8 @@ def _copy(self: Interpreter, node: Node) -> Any:
         value = self.constant(source)
         dtype = self.dtype if _is_field(self, target) else self.constant(target).real.dtype
         return Constant(tuple(torch.as_tensor(v).to(dtype).expand(shape) for v in value.values))
+    if _is_field(self, target) and node.args[0].dtype != node.args[1].dtype:
+        raise NoRule("features are written into numbers of another type")
     kind = self.type_of(source)
     if kind.shape != tuple(shape):
         kind = core.expand(kind, shape)
