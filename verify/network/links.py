@@ -85,8 +85,6 @@ def _counters(module: nn.Module) -> dict[tuple[int, Any], tuple[Any, Any]]:
         for name, value in list(owner.items() if isinstance(owner, dict) else enumerate(owner)):
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 found[id(owner), name] = owner, value
-            elif isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.numel() == 1:
-                found[id(owner), name] = owner, value.item()
             elif isinstance(value, (list, dict)):
                 queue.append(value)
     return found
