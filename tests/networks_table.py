@@ -16,6 +16,7 @@ import networks_broken as broken
 import networks_broken_scale as scale
 import networks_broken_space as space
 import networks_found as found_by_search
+import networks_found_more as found_later
 import networks_good as good
 import networks_good_more as more
 
@@ -40,7 +41,7 @@ def corpus():
         rows.append(("broken", name, lambda n=name: broken.build(n)[0], *broken.build(name)[1:], "refuted"))
     rows += [("disguised", n, b, image, "fixed", "refuted") for n, b in {**space.BROKEN, **scale.BROKEN}.items()]
     rows += [("harmless", n, b, image, "fixed", None) for n, b in more.HARMLESS.items()]
-    rows += [("found", n, *row, "refuted") for n, row in found_by_search.WRONG.items()]
+    rows += [("found", n, *row, "refuted") for n, row in {**found_by_search.WRONG, **found_later.WRONG}.items()]
     return rows + [("unusual", n, *row, None) for n, row in found_by_search.UNUSUAL.items()]
 
 

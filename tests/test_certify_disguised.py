@@ -6,6 +6,7 @@ import torch
 import networks_broken_scale
 import networks_broken_space
 import networks_found as found_by_search
+import networks_found_more as found_later
 import networks_good_more as more
 from gdtriton.verify import certify
 from gdtriton.verify.network.witness import defect
@@ -49,9 +50,12 @@ def test_harmless_oddity_is_never_refuted(name):
     assert certify(more.HARMLESS[name](), IMAGE).verdict != "refuted"
 
 
-@pytest.mark.parametrize("name", found_by_search.WRONG)
+FOUND = {**found_by_search.WRONG, **found_later.WRONG}
+
+
+@pytest.mark.parametrize("name", FOUND)
 def test_wrong_network_found_by_a_search_is_never_certified(name):
-    build, shape, canvas = found_by_search.WRONG[name]
+    build, shape, canvas = FOUND[name]
     torch.manual_seed(0)
     assert not certify(build(), shape, canvas=canvas)
 

@@ -34,6 +34,7 @@ from .check_terms import (
     check_black,
     derive,
     geometric,
+    invented,
     pool_of,
     window_of,
 )
@@ -111,7 +112,7 @@ def _check(data: Mapping[str, Any]) -> Report:
     known: dict[str, Mapping[str, Any]] = {}
     values: dict[str, Value] = {}
     pools: dict[str, Pool | None] = {}
-    keys, trusted, place = Keys(), [], -1
+    keys, trusted, place, filled = Keys(), [], -1, False
     for number, step in enumerate(proof["steps"]):
         node = nodes.get(step["node"])
         if node is None or node["op"] != step["op"]:
@@ -137,6 +138,10 @@ def _check(data: Mapping[str, Any]) -> Report:
         if picked and node["static"] != "(['*', 0], {})" and not step["type"]["index"]:
             raise ProofError(number, "an index of a scale channel is taken for a value")
         own = [values[name] for name in step["from"]]
+        more = {invented(step["type"], p.kind, proof["input_shape"][2:]) for p in own} - {""}
+        filled = filled or (bool(more) and step["op"] != "aten.roll")
+        if "cut" in more or ("all" in more and filled):
+            raise ProofError(number, "samples beyond the edge of a value that was cut")
         own_pools = [pools[name] for name in step["from"]]
         try:
             _value(keys, number, dict(step), node, own, own_pools, proof["canvas"], values, pools)
@@ -293,6 +298,8 @@ def _step(
         if degree is not None and name != "pow" and degree not in HOMOGENEOUS.get(name, ()):
             raise ProofError(number, f"{name} is not homogeneous of degree {degree}")
         expected = {Fraction(0)} if degree is None else {Fraction(degree) * weights[0]}
+        if degree is None and any(w and p["free"] for w, p in zip(weights, premises, strict=True)):
+            raise ProofError(number, "an arbitrary function of a value of nonzero weight, pooled over its sigmas")
         if degree is None and any(weights) and not any(a is not None for p in premises for a in p["anchors"]):
             raise ProofError(number, "an arbitrary function of a value of nonzero weight")
     elif rule == "product":

@@ -263,6 +263,34 @@ def check_slice(step: Mapping[str, Any], node: Mapping[str, Any], premise: Mappi
         raise Broken("a crop or stride does not keep the samples that the graph says")
 
 
+def invented(result: Mapping[str, Any], operand: Mapping[str, Any], canvas: Sequence[int]) -> str:
+    """Samples beyond those of an operand: "beyond" a canvas it spans, "all" if it has as many pixels, else "cut"."""
+    found = set()
+    for axis, n in enumerate(canvas):
+        new, old = (_extent(kind, axis) for kind in (result, operand))
+        if new and old and not (old[0] <= new[0] and new[1] <= old[1]):
+            edge = Fraction(n - 1, 2)
+            spans = old[0] - old[2] < -edge and old[1] + old[2] > edge
+            found.add("beyond" if spans else "all" if old[2] == 1 and old[1] - old[0] == n - 1 else "cut")
+    return next((word for word in ("cut", "all", "beyond") if word in found), "")
+
+
+def _extent(kind: Mapping[str, Any], axis: int) -> tuple[Fraction, Fraction, Fraction] | None:
+    low = high = Fraction(0)
+    step = Fraction(0)
+    for atom in (a for one in kind["axes"] for a in one):
+        if atom[0] not in "XPW" or atom[2] != axis:
+            continue
+        if atom[0] == "X":
+            ends = Fraction(atom[4]), Fraction(atom[4]) + Fraction(atom[3]) * (atom[1] - 1)
+            step = max(abs(Fraction(atom[3])), step)
+        else:
+            places = [Fraction(p) for p in atom[3]]
+            ends, step = (min(places), max(places)), max(Fraction(1), step)
+        low, high = low + min(ends), high + max(ends)
+    return (low, high, step) if step else None
+
+
 def _product(values: Any) -> int:
     total = 1
     for v in values:
@@ -282,12 +310,16 @@ def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) 
         Broken: It is claimed to be, and the rule does not.
     """
     rule, data = step["rule"], step["data"]
+    if step["type"]["flat"] and not step["type"]["black"]:
+        check_flat(step, premises)
     if not step["type"]["black"]:
         return
     space = _space(step["type"])
     dark = [bool(p["black"]) and space <= _space(p) for p in premises]  # read out of space, then broadcast: not beside
     if rule == "jet":
-        holds = not data["bias"] and (all(dark) or (0 not in data["orders"] and data["border"] != "zero"))
+        holds = not data["bias"] and (
+            all(dark) or (0 not in data["orders"] and data["border"] != "zero" and _flat(premises[0]))
+        )
     elif rule == "mix":
         holds = not data["bias"] and all(dark)
     elif rule == "pointwise":
@@ -302,6 +334,21 @@ def check_black(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) 
         holds = all(dark)
     if not holds:
         raise Broken("a value is said to be 0 on a black background, its rule does not make it so")
+
+
+def check_flat(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) -> None:
+    """A value is the same all over the background: so are its operands, each along all of its axes or none.
+
+    Raises:
+        Broken: One of them is not.
+    """
+    space = _space(step["type"])
+    if step["rule"] == "running-sum" or not all(not _space(p) or (_flat(p) and space <= _space(p)) for p in premises):
+        raise Broken("a value is said to be the same all over the background, an operand is not")
+
+
+def _flat(kind: Mapping[str, Any]) -> bool:
+    return bool(kind["flat"]) or bool(kind["black"])
 
 
 def window_of(step: Mapping[str, Any], premises: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:

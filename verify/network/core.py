@@ -171,7 +171,18 @@ def combine(
         next((k.lost for k in kinds if k.lost), None),
         False,
         common_window([k.window for k in kinds]),
+        all(even(k, tuple(axes)) for k in kinds),
     )
+
+
+def even(kind: Type, axes: Sequence[Axis]) -> bool:
+    """Whether a value is the same all over the background of a field with these axes.
+
+    The maximum of a row beside an object is not that of a row without one.
+    """
+    own = {a.axis for a in kind.atoms("X")}
+    new = {a.axis for axis in axes for a in axis if a.kind == "X"}
+    return not own or ((kind.flat or kind.black) and new <= own)
 
 
 def dark(kind: Type, axes: Sequence[Axis]) -> bool:
@@ -406,7 +417,7 @@ def jet(
         axes=tuple(axes),
         weight=weight,
         slices=tuple(slices),
-        black=not bias and (kind.black or (0 not in orders and border != "zero")),
+        black=not bias and (kind.black or (0 not in orders and border != "zero" and kind.flat)),
         pool=None,
         free=False,
     )
@@ -508,7 +519,7 @@ def over_space(
     return replace(kind, axes=tuple(axes), weight=weight, slices=slices, pool=None)
 
 
-def select_space(kind: Type, *, axis: int, index: int, keep: bool) -> Type:
+def select_space(kind: Type, terms: Terms, *, axis: int, index: int, keep: bool) -> Type:
     """The value at one sample of a spatial axis."""
     (atom,) = kind.axes[axis]
     position = atom.positions[index]
@@ -518,7 +529,8 @@ def select_space(kind: Type, *, axis: int, index: int, keep: bool) -> Type:
         axes[axis] = ()
     else:
         del axes[axis]
-    return replace(kind, axes=tuple(axes), at=tuple(sorted(at)))
+    slices = tuple(replace(s, term=terms.number("read", atom.axis, s.term)) for s in kind.slices)
+    return replace(kind, axes=tuple(axes), at=tuple(sorted(at)), slices=slices)
 
 
 def regrid(kind: Type, *, axis: int, start: int, step: int, count: int) -> Type:
@@ -566,6 +578,7 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     common: dict[str, Any] = {
         "at": _reads(kinds),
         "black": all(dark(k, rest) for k in kinds),
+        "flat": all(even(k, rest) for k in kinds),
         "window": common_window([k.window for k in kinds]),
         "lost": next((k.lost for k in kinds if k.lost), None),
         "pool": None,
@@ -594,5 +607,5 @@ def join(kinds: Sequence[Type], terms: Terms, *, axis: int, new: bool) -> Type:
     axes = [*axes[:axis], inner, *axes[axis:]] if new else [*axes[:axis], inner, *axes[axis + 1 :]]
     codes = [[terms.number("gain", s.term, terms.snap(s.gain)) for s in k.slices] for k in kinds]
     flat = [replace(k, axes=()) for k in kinds]
-    result = combine(flat, terms, function="join", weight=kinds[0].weight, codes=codes, zero=True)
-    return settle(replace(result, axes=tuple(axes), black=common["black"]))
+    result = combine(flat, terms, function=f"join {axis} {new}", weight=kinds[0].weight, codes=codes, zero=True)
+    return settle(replace(result, axes=tuple(axes), black=common["black"], flat=common["flat"]))

@@ -91,6 +91,7 @@ class Type:
         pool: (kind, term, anchors, their own window) of single scale channels merged one by one so far.
         lost: Node at which one scale channel was singled out.
         index: The value numbers a scale channel.
+        flat: Whether the value is the same all over the background; what is black is flat.
         window: Logarithms of the finest and the coarsest sigma that all pooled scale axes in it share.
     """
 
@@ -104,6 +105,7 @@ class Type:
     lost: str | None = None
     index: bool = False
     window: tuple[float, float] | None = None
+    flat: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,7 +137,33 @@ class Type:
             "free": self.free,
             "index": self.index,
             "window": None if self.window is None else list(self.window),
+            "flat": self.flat,
         }
+
+
+def invented(result: Type, operand: Type, canvas: Sequence[int]) -> str:
+    """Whether a result has samples beyond those of its operand: "" for none.
+
+    "beyond" a canvas that the operand spans; "all" if it does not span it but has as many pixels (a roll, not yet
+    rolled back); else "cut": what is there was never the image's. What stands beyond a whole canvas is link 2's.
+    """
+    answer = ""
+    for axis, n in enumerate(canvas):
+        new, old = _extent(result, axis), _extent(operand, axis)
+        if new is None or old is None or (old[0] <= new[0] and new[1] <= old[1]):
+            continue
+        if old[0] - old[2] < -Fraction(n - 1, 2) and Fraction(n - 1, 2) < old[1] + old[2]:
+            answer = answer or "beyond"
+        elif answer != "cut":
+            answer = "all" if old[2] == 1 and old[1] - old[0] == n - 1 else "cut"
+    return answer
+
+
+def _extent(kind: Type, axis: int) -> tuple[Fraction, Fraction, Fraction] | None:
+    """First and last position along a spatial axis, windows included, and the distance of samples."""
+    found = [a for one in kind.axes for a in one if a.axis == axis and a.kind in "XPW"]
+    low, high = (sum((end(a.positions) for a in found), Fraction(0)) for end in (min, max))
+    return (low, high, max(abs(a.spacing) for a in found)) if found else None
 
 
 def size(axis: Axis) -> int:

@@ -71,6 +71,8 @@ def fold(kind: Type, terms: Terms, name: str) -> tuple[Type, tuple[int, ...]]:
     weight = kind.weight
     if weight == 0 and all(not any(s.gain) for s in kind.slices):
         return kind, tuple(s.term for s in kind.slices)
+    if weight and kind.free:
+        raise weight_error(name, weight)  # its sigmas are pooled away: none is left whose power could be taken back
     result = []
     for s in kind.slices:
         rest = s.gain

@@ -39,6 +39,7 @@ class Node:
         value: Of constants.
         parameter: Name of the parameter that a constant is.
         contiguous: Whether the output lies in memory in the order of its axes.
+        dtype: Of the output, None if it is no single tensor.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Node:
     value: Tensor | None = None
     parameter: str | None = None
     contiguous: bool = False
+    dtype: torch.dtype | None = None
 
     def __repr__(self) -> str:
         return f"{self.op} {self.name}"
@@ -291,6 +293,7 @@ def _convert(
             value,
             parameter,
             _contiguous(node),
+            getattr(node.meta.get("val"), "dtype", None),
         )
         if node.op == "call_function" and not is_random(new):
             key = (str(node.target), _frozen(new.args), _frozen(new.kwargs))

@@ -63,10 +63,10 @@ def _replay_difference(
     before = _counters(module)
     for k, image in enumerate([*images, noise]):
         if k == len(images):
-            after = _counters(module)
-            for (owner, name), value in after.items():
-                if value != before.get((owner, name), value):
-                    setattr(owner, name, value + 10**6)
+            for key, (owner, value) in _counters(module).items():
+                if key in before and value != before[key][1]:
+                    kept = owner[key[1]]
+                    owner[key[1]] = kept + 10**6
         own = [x for x in torch.utils._pytree.tree_leaves(module(image)) if isinstance(x, Tensor)]
         replayed = replay(graph, run, image)
         if len(own) != len(replayed):
@@ -75,13 +75,22 @@ def _replay_difference(
     return worst
 
 
-def _counters(module: nn.Module) -> dict[tuple[nn.Module, str], Any]:
-    return {
-        (owner, name): value
-        for owner in module.modules()
-        for name, value in vars(owner).items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
+def _counters(module: nn.Module) -> dict[tuple[int, Any], tuple[Any, Any]]:
+    """Numbers that a module keeps, on itself or in lists and dictionaries: (owner, value) by owner and name."""
+    found: dict[tuple[int, Any], tuple[Any, Any]] = {}
+    queue: list[Any] = [vars(owner) for owner in module.modules()]
+    seen: set[int] = set()
+    while queue:
+        owner = queue.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for name, value in list(owner.items() if isinstance(owner, dict) else enumerate(owner)):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                found[id(owner), name] = owner, value
+            elif isinstance(value, (list, dict)):
+                queue.append(value)
+    return found
 
 
 def _link(name: str, verdict: str, reason: str, numbers: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from . import core
 from .constants import DRAWS, Constant, Digests, drawn_parameters, evaluate, spread, varies
-from .domain import Atom, NoRule, Refuted, Slice, Terms, Type, size
+from .domain import Atom, NoRule, Refuted, Slice, Terms, Type, invented, size
 from .graph import Graph, Node, is_random
 
 Value = Constant | Type | Refuted | NoRule
@@ -58,6 +58,7 @@ class Interpreter:
     faults: dict[str, Node] = field(default_factory=dict)
     jets: list[dict[str, Any]] = field(default_factory=list)
     scale_weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    filled: bool = False
 
     @property
     def ndim(self) -> int:
@@ -111,9 +112,11 @@ class Interpreter:
         """The value with the operator's own numbers (eps, axes, groups, shapes) made part of its terms.
 
         Scale channels that are computed one by one agree only if these do. Operators whose numbers are part of the
-        term already, or say which scale channel is meant, are left out.
+        term already, or say which scale channel is meant, are left out. A new axis before the first one aligns nothing
+        else; any other says which channel of one value meets which of another.
         """
-        if node.op in SIGNED_BY_RULE or not isinstance(value, Type):
+        aligned = node.op in ("aten.squeeze", "aten.unsqueeze") and node.args[1:] not in ((), (0,), ([0],))
+        if (node.op in SIGNED_BY_RULE and not aligned) or not isinstance(value, Type):
             return value
         signature = (node.op, repr(_static(node.args)), repr(_static(node.kwargs)))
 
@@ -154,6 +157,12 @@ class Interpreter:
 
     def record(self, node: Node, rule: str, premises: Sequence[Node], data: dict[str, Any], kind: Type) -> Type:
         """Write the step down."""
+        for p in premises:
+            operand = self.values[p]
+            more = invented(kind, operand, self.input_shape[2:]) if isinstance(operand, Type) else ""
+            self.filled = self.filled or (bool(more) and node.op != "aten.roll")
+            if more == "cut" or (more == "all" and self.filled):
+                raise NoRule("samples beyond the edge of a value that was cut")
         self.steps.append(
             {
                 "node": node.name,
@@ -461,9 +470,10 @@ def _gaussian_jet(self: Interpreter, node: Node) -> Type:
         kind.free,
         None,
         kind.lost,
+        flat=kind.flat,
     )
     if n > 1:
-        widened = Type(widened.axes, kind.weight, kind.slices * n, kind.at, kind.black, kind.free, None, kind.lost)
+        widened = replace(widened, slices=kind.slices * n)
     logs = [(tuple(float(v[i].log()) for v in values),) for i in range(n)]
     code = self.terms.number("jets", order, zero_order, power, discretisation, border)
     if float(power) != 1.0 and len(orders) > 1 and _multiplied(self, node):

@@ -75,7 +75,7 @@ def running_sum(self: Interpreter, node: Node, kind: Type, axis: int) -> Type:
     axes = list(kind.axes)
     axes[axis] = (replace(atom, offset=atom.offset + atom.spacing / 2),)
     slices = tuple(replace(s, term=self.terms.number("running sum", atom.axis, s.term)) for s in kind.slices)
-    return replace(kind, axes=tuple(axes), weight=kind.weight + 1, slices=slices, black=False, pool=None)
+    return replace(kind, axes=tuple(axes), weight=kind.weight + 1, slices=slices, black=False, flat=False, pool=None)
 
 
 @lowering("copy")
@@ -88,6 +88,8 @@ def _copy(self: Interpreter, node: Node) -> Any:
         value = self.constant(source)
         dtype = self.dtype if _is_field(self, target) else self.constant(target).real.dtype
         return Constant(tuple(torch.as_tensor(v).to(dtype).expand(shape) for v in value.values))
+    if _is_field(self, target) and node.args[0].dtype != node.args[1].dtype:
+        raise NoRule("features are written into numbers of another type")
     kind = self.type_of(source)
     if kind.shape != tuple(shape):
         kind = core.expand(kind, shape)

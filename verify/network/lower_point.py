@@ -176,10 +176,17 @@ def _identity(self: Interpreter, node: Node) -> Type:
     dtype = next((a for a in [*node.args[1:], *node.kwargs.values()] if isinstance(a, torch.dtype)), None)
     if node.op == "aten.type_as" and isinstance(self.values[node.args[1]], Constant):
         dtype = self.constant(node.args[1]).real.dtype
+    elif node.op == "aten.type_as":
+        raise NoRule("numbers of the type of other features")
     if dtype is not None and dtype.is_complex:
         raise NoRule("complex features")
     if dtype is not None and not dtype.is_floating_point:
         return _pointwise(self, node, [node.args[0]], f"as {dtype}", 0 if dtype == torch.bool else None, True)
+    if dtype is not None and torch.finfo(dtype).bits < 16:
+        raise NoRule(f"features rounded to {dtype}")
+    if dtype is not None and torch.finfo(dtype).bits == 16:
+        rounded = tuple(replace(s, term=self.terms.number("rounded", str(dtype), s.term)) for s in kind.slices)
+        kind = replace(kind, slices=rounded)
     return self.record(node, "identity", [node.args[0]], {}, kind)
 
 

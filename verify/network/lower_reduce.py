@@ -4,6 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import torch
+
 from . import core
 from .domain import Atom, NoRule, Refuted, Type, size
 from .graph import Node
@@ -55,6 +57,9 @@ def reduction(self: Interpreter, node: Node) -> Any:
     if kind.index:
         raise NoRule("arithmetic with the number of a scale channel")
     name = REDUCTIONS[node.op.removeprefix("aten.")]
+    counted = node.kwargs.get("dtype")
+    if counted is not None and counted not in (torch.float32, torch.float64):
+        raise NoRule(f"{name} in numbers of type {counted}")
     if name == "norm" and len(node.args) > 1 and float(node.args[1]) == 0:
         raise NoRule("a count of entries that are not 0")
     position = 2 if name == "norm" else 1
@@ -250,7 +255,7 @@ def _split(self: Interpreter, node: Node) -> Any:
             else:
                 items.append(_take(self, node, field, kind, axis, indices[0], keep=False))
         elif kinds == ["X"] and count == 1:
-            items.append(core.select_space(kind, axis=axis, index=indices[0], keep=keep))
+            items.append(core.select_space(kind, self.terms, axis=axis, index=indices[0], keep=keep))
         elif kinds == ["X"]:
             items.append(core.regrid(kind, axis=axis, start=indices[0], step=1, count=count))
         else:

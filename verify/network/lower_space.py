@@ -104,6 +104,9 @@ def _take(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, ind
             del axes[axis]
         picked = all(a.kind == "R" for a in atoms)
         kind = replace(kind, axes=tuple(axes), pool=None)
+        if not atoms and axis and not keep:
+            terms = tuple(replace(s, term=self.terms.number("dropped", axis, s.term)) for s in kind.slices)
+            kind = replace(kind, slices=terms)
         if not picked:
             terms = tuple(replace(s, term=self.terms.number("channel", axis, index, s.term)) for s in kind.slices)
             kind = replace(kind, slices=terms)
@@ -115,7 +118,7 @@ def _take(self: Interpreter, node: Node, field: Node, kind: Type, axis: int, ind
     if [a.kind for a in atoms] == ["W"]:
         return _take_phase(self, node, field, kind, axis, index, keep)
     if [a.kind for a in atoms] in (["X"], ["P"]):
-        result = core.select_space(kind, axis=axis, index=index, keep=keep)
+        result = core.select_space(kind, self.terms, axis=axis, index=index, keep=keep)
         return self.record(node, "read", [field], {"axis": axis, "index": index, "keep": keep}, result)
     raise NoRule("an entry of a merged axis")
 

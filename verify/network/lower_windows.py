@@ -211,6 +211,13 @@ def _window_pool(self: Interpreter, node: Node) -> Type:
     if dilated and any(k > 1 for k in kernels):
         _refuse_pool(kind, spatial, kernels, function)
     over_scales: dict[str, Any] = {}
+    divisor = (
+        arguments(node, "self", "kernel", "stride", "padding", "ceil", "pad", "divisor_override")[6]
+        if "avg" in node.op
+        else None
+    )
+    if divisor is not None and any(k > 1 for k in kernels) and self.canvas == "scales":
+        raise NoRule("a window's sum over a number, on a canvas that is scaled")
     whole = [kernels[i] == kind.shape[axis] and not paddings[i] for i, axis in enumerate(spatial)]
     for i, axis in enumerate(spatial):
         kinds = [a.kind for a in kind.axes[axis]]
