@@ -197,7 +197,7 @@ def _numbers_of(found: Verdict) -> list[tuple[str, str]]:
         name = row["op"].removeprefix("aten.")
         own = row["static"].split("], ", 1)[-1] if name == "full" else row["static"]
         numbers.append((name, "" if name in SHAPES else own))
-    return numbers + [("constant", str(value)) for value in found.data["constants"]]
+    return numbers + [("constant", value) for value in found.data["constants"]]
 
 
 SHAPES = {
@@ -251,7 +251,7 @@ def _judge(
     }
     base["proof"] = proof
     base["constants"] = [
-        [list(node.value.shape), node.value.flatten()[:64].tolist(), float(node.value.double().sum())]
+        f"{list(node.value.shape)} {node.value.flatten()[:64].tolist()} {float(node.value.double().sum())}"
         for node in graph.nodes
         if node.value is not None and node.parameter is None and not node.value.is_complex()
     ]
@@ -412,6 +412,8 @@ def _refute(
         return _unknown(base, str(checked), error.node, error.rule)  # type: ignore[attr-defined]
     error = checked
     node: Node = error.node  # type: ignore[attr-defined]
+    if not _finite(error.witness):
+        return _unknown(base, f"{error.reason}; but the numbers of the run are not finite", node, error.rule)
     if defect(error.witness) == 0:
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
     from .links import reaches_output
@@ -423,6 +425,11 @@ def _refute(
     base["witness"] = error.witness
     base["zero_at_these_weights"] = error.witness.get("own_weights") is False
     return Refutation("refuted", node.path, error.reason, base)
+
+
+def _finite(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return all(_finite(part) for part in parts) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _certificate(base: dict[str, Any], types: list[Type]) -> Certificate | Unknown:
