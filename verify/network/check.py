@@ -78,7 +78,8 @@ def check_network(data: Mapping[str, Any]) -> Report:
         ProofError: Something does not follow.
     """
     try:
-        _finite(data)
+        if not finite(data):
+            raise ProofError(None, "NaN or infinity is not a number")
         return _check(data)
     except RecursionError as error:
         raise ProofError(None, "nested too deep") from error
@@ -178,13 +179,10 @@ def _about(data: Mapping[str, Any], proof: Mapping[str, Any]) -> None:
             raise ProofError(None, f"the link {link['name']!r} says {str(link['verdict'])[:40]!r}")
 
 
-def _finite(value: Any) -> None:
-    """Raise for NaN and infinity anywhere: no comparison with them fails, so they would stand for every number."""
+def finite(value: Any) -> bool:
+    """Whether there is no NaN or infinity anywhere: no comparison with them fails, so they would stand for all."""
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
-    for part in parts:
-        _finite(part)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ProofError(None, f"{value} is not a number")
+    return all(map(finite, parts)) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def graph_digest(nodes: Any) -> str:

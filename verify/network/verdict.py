@@ -412,7 +412,9 @@ def _refute(
         return _unknown(base, str(checked), error.node, error.rule)  # type: ignore[attr-defined]
     error = checked
     node: Node = error.node  # type: ignore[attr-defined]
-    if not _finite(error.witness):
+    from .check import finite
+
+    if not finite(error.witness):
         return _unknown(base, f"{error.reason}; but the numbers of the run are not finite", node, error.rule)
     if defect(error.witness) == 0:
         return _unknown(base, f"{error.reason}; but the counterexample does not differ", node, error.rule)
@@ -425,11 +427,6 @@ def _refute(
     base["witness"] = error.witness
     base["zero_at_these_weights"] = error.witness.get("own_weights") is False
     return Refutation("refuted", node.path, error.reason, base)
-
-
-def _finite(value: Any) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return all(_finite(part) for part in parts) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _certificate(base: dict[str, Any], types: list[Type]) -> Certificate | Unknown:
