@@ -64,6 +64,15 @@ class Convergence:
         return self.holds and not self.floor < self.defects[-1] <= max(self.sampling[-1:], default=0.0)
 
 
+def half_canvas(shape: Sequence[int], image: AnalyticImage) -> float:
+    """Pixels of the image's unit: half the canvas, or as many as keep what sampling folds off the image's mean.
+
+    Sampled on pixels, frequency w is seen as w - 2 pi as well; behind large sigmas little but the mean is left, and
+    what is folded onto it is no defect of the network.
+    """
+    return max(min(shape[2:]) / 2, image.band / (2 * math.pi))
+
+
 def smoothing_room(module: nn.Module, shape: Sequence[int], steps: int, image: AnalyticImage) -> int:
     """Pixels around the canvas so that neither image nor smoothings reach the border, which two grids see apart.
 
@@ -74,9 +83,9 @@ def smoothing_room(module: nn.Module, shape: Sequence[int], steps: int, image: A
     variance = sum(
         float(m._sigma(coarsest).detach().max()) ** 2 for m in module.modules() if isinstance(m, _GaussianJetConv)
     )
-    half = min(shape[2:]) / 2
     moved = max(max(map(abs, shift)) for shift in SHIFTS)
-    room = math.ceil(max(0.0, (image.reach + moved - 1) * half + TAIL * math.sqrt(variance)))
+    ends = (image.reach + moved) * half_canvas(shape, image) + TAIL * math.sqrt(variance)
+    room = math.ceil(max(0.0, ends - min(shape[2:]) / 2))
     return room + (-((min(shape[2:]) - 1) // 2 + room)) % 4
 
 
@@ -155,7 +164,7 @@ def convergence(
     picture = image or AnalyticImage.random(len(input_shape) - 2)
 
     def measure(shape: list[int], refine: int) -> dict[str, tuple[float, ...]]:
-        unit = refine * min(input_shape[2:]) / 2
+        unit = refine * half_canvas(input_shape, picture)
         first, second = pair(scaled_copy(module, refine), shape, factor, picture, unit)
         floors = arithmetic_floors(first)
         return {
@@ -228,7 +237,7 @@ def assert_scale_invariant(
     picture = image or AnalyticImage.random(len(input_shape) - 2)
 
     def measure(shape: list[int], refine: int) -> dict[str, tuple[float, ...]]:
-        unit = refine * min(input_shape[2:]) / 2
+        unit = refine * half_canvas(input_shape, picture)
         large = [*shape[:2], *(2 * math.ceil(factor * (n - 1) / 2) + 1 for n in shape[2:])]
         small_network, large_network = scaled_copy(module, refine), scaled_copy(module, refine * factor)
         small_image, large_image = picture.several(shape, 1.0, unit), picture.several(large, factor, unit)

@@ -72,9 +72,11 @@ class AnalyticImage:
         return max(ends, default=0.0) + max(map(abs, self.shift), default=0.0)
 
     @property
-    def width(self) -> float:
-        """Largest standard deviation of its parts, in units of the half canvas."""
-        return max([w for _, w, _ in self.blobs] + [w for *_, w in self.waves], default=0.0)
+    def band(self) -> float:
+        """Frequency, in radians per half canvas, beyond which the spectrum of every part is below exp(-12.5)."""
+        ends = [TAIL / width for _, width, _ in self.blobs]
+        ends += [math.hypot(*vector) + TAIL / window for vector, _, _, window in self.waves]
+        return max(ends, default=0.0)
 
     def sample(self, shape: Sequence[int], scale_factor: float = 1.0, unit: float | None = None) -> Tensor:
         """f(x / scale_factor) at the pixels of an image [B, C, *spatial], float64, the origin in the middle.
