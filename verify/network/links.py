@@ -58,21 +58,29 @@ def _replay_difference(
     or a black image; what is counted shows in a later call, so numbers that a call changes are moved far on.
     """
     noise = torch.rand(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
-    images = [noise, noise, 300 * noise, -30 * noise, torch.zeros_like(noise)]
-    worst = 0.0
     before = _counters(module)
-    for k, image in enumerate([*images, noise]):
-        if k == len(images):
-            for key, (owner, value) in _counters(module).items():
-                if key in before and value != before[key][1]:
-                    kept = owner[key[1]]
-                    owner[key[1]] = kept + 10**6
-        own = [x for x in torch.utils._pytree.tree_leaves(module(image)) if isinstance(x, Tensor)]
-        replayed = replay(graph, run, image)
-        if len(own) != len(replayed):
-            return math.inf
-        worst = max([worst, *(_difference(a, b) for a, b in zip(own, replayed, strict=True))])
-    return worst
+    worst = max(_call_difference(module, graph, run, x) for x in (noise, 300 * noise, -30 * noise, 0 * noise))
+    return max(worst, _call_difference(module, graph, run, noise)) if _move_on(module, before) else worst
+
+
+def _call_difference(module: nn.Module, graph: Graph, run: Interpreter, image: Tensor) -> float:
+    own = [x for x in torch.utils._pytree.tree_leaves(module(image)) if isinstance(x, Tensor)]
+    replayed = replay(graph, run, image)
+    if len(own) != len(replayed):
+        return math.inf
+    return max((_difference(a, b) for a, b in zip(own, replayed, strict=True)), default=0.0)
+
+
+def _move_on(module: nn.Module, before: dict[tuple[int, Any], tuple[Any, Any]]) -> bool:
+    """Move every number far on that is no longer what it was; whether there is one."""
+    counted = [
+        (owner, name)
+        for (identity, name), (owner, value) in _counters(module).items()
+        if (identity, name) in before and value != before[identity, name][1]
+    ]
+    for owner, name in counted:
+        owner[name] += 10**6
+    return bool(counted)
 
 
 def _counters(module: nn.Module) -> dict[tuple[int, Any], tuple[Any, Any]]:
