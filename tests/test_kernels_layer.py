@@ -1,5 +1,7 @@
 """The jet layer and the jets on triton kernels, in triton's interpreter against the float64 reference."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -195,10 +197,15 @@ def test_jets_keep_their_digits(randn):
         assert_relative_to_jet(actual, golden, unit_roundoff(torch.float32), 24, (-1,))
 
 
-@pytest.mark.parametrize("ndim", [1, 2, pytest.param(3, marks=SLOW)])
-@pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize("discretisation", ["discrete", "integrated", "sampled-derivative"])
-def test_jets(ndim, border, discretisation, randn):
+JETS = ["discrete", "integrated", "sampled-derivative"]
+JET_CASES = [
+    *itertools.product([1, 2], JETS, BORDERS),
+    *[pytest.param(3, name, border, marks=SLOW) for name, border in zip(JETS, BORDERS, strict=True)],
+]
+
+
+@pytest.mark.parametrize(("ndim", "discretisation", "border"), JET_CASES)
+def test_jets(ndim, discretisation, border, randn):
     """A jet is a layer with one weight of 1, order by order; its gradients too."""
     options = {"order": 2, "norm_power": 0.7, "discretisation": discretisation, "border": border}
     image, sigma = randn(2, *SPATIAL[ndim], dtype=torch.float32), torch.tensor([0.8, 3.0])

@@ -86,7 +86,7 @@ def test_random_right_network_is_certified(ndim):
 @pytest.mark.slow
 @DIMENSIONS
 def test_rescaling_commutes_with_every_layer_of_a_random_network_within_its_bound(ndim):
-    @few(ndim, 2)
+    @few(ndim)
     @given(strategies.networks(ndim), strategies.images(ndim))
     def check(network, image):
         found = covariance_defect(network, SHAPES[ndim], 2.0, image=image)
