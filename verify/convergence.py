@@ -156,7 +156,8 @@ def convergence(
 
     Args:
         module: See `covariance_defect`, like all that follow.
-        input_shape: The image stays in this canvas; room for the smoothings is added around it.
+        input_shape: The image's canvas; room for the smoothings is added around it, and more where so few pixels
+            would not resolve the image.
         scale_factor: See there.
         image: See there.
     """
