@@ -462,12 +462,18 @@ MUTANTS = {
 
 
 def mutant_problems(randn):
-    """Both borders, odd and even sizes, two images, and a rank of 33: one more than two blocks of pairs."""
-    every_frequency = problem(randn, (33,), order=1, C_in=1, C_out=1)
-    every_frequency[2].fill_(0.9)
-    return [
-        problem(randn, (5, 6), low=0.6, border="circular"), problem(randn, (5, 7), low=0.6, B=2), every_frequency
-    ]  # fmt: skip
+    """Both borders, odd and even sizes, two images, and a rank of 33: one more than two blocks of pairs.
+
+    No sigma is so large that its highest frequency, which a mistake may be about, is lost in the bound.
+    """
+    problems = [
+        problem(randn, (5, 6), border="circular"),
+        problem(randn, (5, 7), B=2),
+        problem(randn, (33,), order=1, C_in=1, C_out=1),
+    ]
+    for _, _, sigma, *_ in problems:
+        sigma.fill_(0.9)
+    return problems
 
 
 def test_the_problems_of_the_mutants_are_solved(randn, monkeypatch):
