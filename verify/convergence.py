@@ -17,7 +17,7 @@ from ..layers import _GaussianJetConv
 from ..scale_axis import ReadOut
 from ..scales import ScaleGrid
 from .images import SHIFTS, AnalyticImage
-from .numeric import arithmetic_floors, covariance_defect, end_to_end, pair, scale_steps
+from .numeric import arithmetic_floors, covariance_defect, end_to_end, enlarged, pair, scale_steps
 from .observe import observe, scale_grid, scaled_copy
 
 ORDER = 2
@@ -239,7 +239,7 @@ def assert_scale_invariant(
 
     def measure(shape: list[int], refine: int) -> dict[str, tuple[float, ...]]:
         unit = refine * half_canvas(input_shape, picture)
-        large = [*shape[:2], *(2 * math.ceil(factor * (n - 1) / 2) + 1 for n in shape[2:])]
+        large = enlarged(shape, factor)
         small_network, large_network = scaled_copy(module, refine), scaled_copy(module, refine * factor)
         small_image, large_image = picture.several(shape, 1.0, unit), picture.several(large, factor, unit)
         first, a = observe(small_network, small_image)

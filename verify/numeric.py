@@ -100,11 +100,16 @@ def pair(
     module: nn.Module, shape: Sequence[int], factor: float, image: AnalyticImage, unit: float
 ) -> tuple[dict[str, Observation], dict[str, Observation]]:
     """What the layers see of an image and of its scaled copy."""
-    large = [*shape[:2], *(2 * math.ceil(factor * (n - 1) / 2) + 1 for n in shape[2:])]
+    large = enlarged(shape, factor)
     sample = image.sample if abs(factor - round(factor)) < 1e-9 else image.several
     first, _ = observe(module, sample(shape, 1.0, unit))
     second, _ = observe(module, sample(large, factor, unit))
     return first, second
+
+
+def enlarged(shape: Sequence[int], factor: float) -> list[int]:
+    """Shape [B, C, *spatial] of the scaled copy: odd sizes, both members share the middle pixel."""
+    return [*shape[:2], *(2 * math.ceil(factor * (n - 1) / 2) + 1 for n in shape[2:])]
 
 
 def end_to_end(small: Observation, large: Observation, factor: float, steps: int) -> list[float]:
