@@ -203,7 +203,7 @@ def test_random_edit_quick(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(10))
 def test_random_edits(block):
     results = [check(1000 + 20 * block + k) for k in range(20)]
     assert sum(seen for _, seen, _ in results) >= 2  # the numbers do see breaks

@@ -86,11 +86,13 @@ def test_random_right_network_is_certified(ndim):
 @pytest.mark.slow
 @DIMENSIONS
 def test_rescaling_commutes_with_every_layer_of_a_random_network_within_its_bound(ndim):
-    @few(ndim)
+    @few(ndim, 2)
     @given(strategies.networks(ndim), strategies.images(ndim))
     def check(network, image):
         found = covariance_defect(network, SHAPES[ndim], 2.0, image=image)
-        assume(found.alone)  # too large a volume to transform has no bound
+        if ndim == 3:  # a volume that is too large to transform has no bound
+            assume(found.alone)
+        assert found.alone
         assert found.excess <= 1
 
     check()

@@ -59,7 +59,8 @@ def _replay_difference(
     """
     noise = torch.rand(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
     before = _counters(module)
-    worst = max(_call_difference(module, graph, run, x) for x in (noise, 300 * noise, -30 * noise, 0 * noise))
+    images = (noise, noise, 300 * noise, -30 * noise, 0 * noise)
+    worst = max(_call_difference(module, graph, run, image) for image in images)
     return max(worst, _call_difference(module, graph, run, noise)) if _move_on(module, before) else worst
 
 
